@@ -1,0 +1,25 @@
+//! A data-oriented, verifiable energy-trading ledger engine with a performance laboratory built in.
+//!
+//! The `mod` list below is the floor plan: groups separated by blank lines are floors, and a module uses lower floors
+//! only, never a neighbour, never upwards. `tests/house.rs` reads this list and enforces it; `ARCHITECTURE.md` says why.
+
+pub mod types;
+
+pub mod command;
+pub mod event;
+pub mod hash;
+pub mod measure;
+
+pub mod block;
+pub mod engine;
+
+pub mod baseline;
+pub mod optimized;
+pub mod seal;
+
+pub mod node;
+pub mod workload;
+
+pub mod scenario;
+
+pub mod report;

@@ -1,0 +1,240 @@
+//! What a run found: plain data with plain names. The JSON report is this, serialized; the text report is this, laid out.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Everything one `joulebook run` found.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// Always [`RunReport::SCHEMA`].
+    pub schema: &'static str,
+    /// Where and with what it was measured.
+    pub environment: Environment,
+    /// What was asked for.
+    pub settings: Settings,
+    /// One entry per scenario and stack.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Optimized over baseline, per scenario.
+    pub ratios: Vec<Ratio>,
+    /// Baseline, then one change at a time; empty if not asked for.
+    pub ladder: Vec<Rung>,
+    /// What one settled trade costs, part by part, dearest first; empty if `settlement` did not run.
+    pub components: Vec<Component>,
+    /// The dearest component and why it is, in words, computed from `components`.
+    pub bottleneck: Option<String>,
+    /// `false` if the run was interrupted and this is what was measured until then.
+    pub complete: bool,
+}
+
+impl RunReport {
+    /// Name and version of the JSON layout.
+    pub const SCHEMA: &'static str = "joulebook.run.v1";
+}
+
+/// Machine and build.
+#[derive(Clone, Debug, Serialize)]
+pub struct Environment {
+    /// Version of this program.
+    pub version: &'static str,
+    /// CPU model, as the system names it.
+    pub cpu: String,
+    /// Logical CPUs available to this process.
+    pub cpus: usize,
+    /// Operating system and architecture.
+    pub platform: String,
+    /// SHA-256 instructions that `sha2` uses here, in words.
+    pub sha256: String,
+    /// Whether this build is optimized (`--release`).
+    pub optimized_build: bool,
+    /// Smallest step between two readings of the clock, in ns: latencies below it cannot be told apart.
+    pub clock_step_ns: u64,
+}
+
+/// What was asked for, with defaults filled in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    /// Seed of the workload.
+    pub seed: u64,
+    /// Accounts, the operator not counted.
+    pub users: u32,
+    /// Orders resting before a scenario starts.
+    pub orders: u32,
+    /// Leading zero bits of a block's hash.
+    pub difficulty_bits: u32,
+    /// Transactions at which the optimized stack closes a block.
+    pub block_transactions: u32,
+    /// Transactions at which the baseline closes a block.
+    pub baseline_block_transactions: u32,
+    /// Age in ms (of the commands' own clock) at which a block closes, if set.
+    pub block_interval_ms: Option<u64>,
+    /// Interleaved rounds.
+    pub rounds: u32,
+    /// Whether sizes were reduced by `--quick`.
+    pub quick: bool,
+}
+
+/// One scenario on one stack.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScenarioResult {
+    /// `reads`, `writes`, `settlement` or `mixed`.
+    pub name: String,
+    /// `baseline`, `optimized`, or a rung of the ladder.
+    pub stack: String,
+    /// What one operation is, in words.
+    pub operation: String,
+    /// Operations per round.
+    pub operations: u64,
+    /// Rounds measured.
+    pub rounds: u32,
+    /// Median over the rounds.
+    pub ops_per_second: f64,
+    /// Slowest and fastest round.
+    pub ops_per_second_range: [f64; 2],
+    /// Latency of one operation, sampled in a pass of its own; `None` if the run was interrupted before.
+    pub latency_ns: Option<Latency>,
+    /// What a latency sample spans, in words.
+    pub latency_of: String,
+    /// Rejected commands / commands.
+    pub error_rate: f64,
+    /// Rejected commands by reason.
+    pub rejects: BTreeMap<String, u64>,
+    /// What it used; see there for how.
+    pub resources: Resources,
+    /// Proof of work done, per round.
+    pub work: Work,
+    /// Digest of the whole state after the last operation, in hex.
+    pub digest: String,
+    /// Operations after which both stacks were compared and had the same digest and events; `None` if only one stack ran.
+    pub verified_operations: Option<u64>,
+}
+
+/// A latency distribution, in nanoseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// Samples taken.
+    pub samples: u64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p999: u64,
+    /// Largest sample.
+    pub max: u64,
+}
+
+/// A reading, or why there is none. Never a zero for "not available".
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// It was read.
+    Value(f64),
+    /// It could not be read, and why.
+    Unavailable(String),
+}
+
+/// What a scenario used.
+#[derive(Clone, Debug, Serialize)]
+pub struct Resources {
+    /// Peak resident set of the process while this stack ran its latency pass, in MiB. The commands to be played are in
+    /// memory then, whichever stack plays them.
+    pub peak_rss_mib: Reading,
+    /// CPU seconds of all threads, per round (median).
+    pub cpu_seconds: Reading,
+    /// Wall seconds per round (median).
+    pub wall_seconds: f64,
+    /// Bytes sent or received over a network.
+    pub network_bytes: u64,
+    /// Why that figure is what it is.
+    pub network_note: &'static str,
+}
+
+/// Proof of work done, per round: counted from the events and the blocks, not from what was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Work {
+    /// Reads answered.
+    pub reads: u64,
+    /// Sum over everything that was read: the same for every stack, and proof that it was looked at.
+    pub read_checksum: u64,
+    /// Commands carried out or refused.
+    pub commands: u64,
+    /// Orders accepted.
+    pub orders_accepted: u64,
+    /// Cancels that really removed an order.
+    pub orders_cancelled: u64,
+    /// Trades.
+    pub fills: u64,
+    /// Token movements of those trades: energy, cost and fee, each counted where it is not zero.
+    pub transfers: u64,
+    /// Energy traded, in Wh.
+    pub energy_wh: u64,
+    /// Grid fees, in 10^-8 WATT.
+    pub fees: u64,
+    /// Blocks sealed.
+    pub blocks: u64,
+    /// Transactions in those blocks.
+    pub transactions: u64,
+    /// Nonces tried.
+    pub hashes: u64,
+    /// Hash of the last block's header, in hex; empty if the scenario forms no blocks.
+    pub tip: String,
+}
+
+/// Optimized over baseline in one scenario, from interleaved rounds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ratio {
+    /// The scenario.
+    pub name: String,
+    /// The faster stack's name.
+    pub stack: String,
+    /// What it is compared with.
+    pub over: String,
+    /// Median over the rounds of the ratio of operations per second.
+    pub median: f64,
+    /// Interval of the median.
+    pub low: f64,
+    /// Interval of the median.
+    pub high: f64,
+    /// Probability that the interval holds the true median, from order statistics.
+    pub confidence: f64,
+    /// Number of rounds.
+    pub rounds: u32,
+}
+
+/// One rung of the ladder.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rung {
+    /// The scenario.
+    pub scenario: String,
+    /// The stack's name.
+    pub stack: String,
+    /// What changed against the rung before, in words.
+    pub change: String,
+    /// Median over the rounds.
+    pub ops_per_second: f64,
+    /// Against the rung before.
+    pub step: f64,
+    /// Against the baseline.
+    pub total: f64,
+}
+
+/// One part of the work, measured by itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Component {
+    /// `reads`, `matching`, `tokens`, `sealing`, ... .
+    pub name: String,
+    /// Which stack.
+    pub stack: String,
+    /// What was measured, in words.
+    pub what: String,
+    /// CPU-nanoseconds per operation.
+    pub ns_per_operation: f64,
+    /// `10^9 / ns_per_operation`.
+    pub ops_per_second: f64,
+    /// Share of one settled trade's cost; `None` for reads, which are no part of it.
+    pub share: Option<f64>,
+}
