@@ -1,0 +1,195 @@
+//! Balances as a struct of arrays: one column per token and kind, indexed by the dense account id.
+
+use crate::engine::{AccountRecord, Balances, Escrow, Ledger, Settlement, insufficient};
+use crate::event::Reject;
+use crate::types::{AccountId, Address, Rules, Token};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+const WATT: usize = Token::Watt as usize;
+const ENERGY: usize = Token::Energy as usize;
+
+/// The optimized ledger.
+///
+/// Per account: 48 bytes of balances, 32 of address, 5 to 10 of address index, 1 flag and 4 in the list of changed
+/// accounts. The address index hashes with a random key, because addresses are chosen by users; no result depends on it.
+#[derive(Clone)]
+pub struct Columns {
+    available: [Vec<u64>; 3],
+    locked: [Vec<u64>; 3],
+    addresses: Vec<Address>,
+    by_address: HashTable<u32>,
+    hash_builder: DefaultHashBuilder,
+    supply: [u64; 3],
+    accounts_max: u32,
+    /// Whether an account is in `changed`.
+    is_changed: Vec<bool>,
+    changed: Vec<u32>,
+}
+
+impl Columns {
+    #[inline]
+    fn mark(&mut self, account: AccountId) {
+        let flag = &mut self.is_changed[account.index()];
+        if !*flag {
+            *flag = true;
+            self.changed.push(account.0);
+        }
+    }
+}
+
+/// Takes `amount` from a balance if it is there.
+#[inline]
+fn take(balance: &mut u64, token: Token, amount: u64) -> Result<(), Reject> {
+    *balance = balance.checked_sub(amount).ok_or(insufficient(token))?;
+    Ok(())
+}
+
+impl Ledger for Columns {
+    fn new(rules: &Rules) -> Self {
+        Columns {
+            available: Default::default(),
+            locked: Default::default(),
+            addresses: Vec::new(),
+            by_address: HashTable::new(),
+            hash_builder: DefaultHashBuilder::default(),
+            supply: [0; 3],
+            accounts_max: rules.limits.accounts,
+            is_changed: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn accounts(&self) -> u32 {
+        self.addresses.len() as u32
+    }
+
+    fn open(&mut self, address: &Address) -> Result<AccountId, Reject> {
+        let Columns { addresses, by_address, hash_builder, .. } = self;
+        let hash = hash_builder.hash_one(address);
+        if by_address.find(hash, |&id| addresses[id as usize] == *address).is_some() {
+            return Err(Reject::AddressInUse);
+        }
+        let id = addresses.len() as u32;
+        if id == self.accounts_max {
+            return Err(Reject::AccountLimit);
+        }
+        addresses.push(*address);
+        by_address.insert_unique(hash, id, |&id| hash_builder.hash_one(addresses[id as usize]));
+        for column in self.available.iter_mut().chain(&mut self.locked) {
+            column.push(0);
+        }
+        self.is_changed.push(false);
+        // Room for every account, so that marking one never allocates later.
+        self.changed.reserve(self.is_changed.len() - self.changed.len());
+        self.mark(AccountId(id));
+        Ok(AccountId(id))
+    }
+
+    fn record(&self, account: AccountId) -> Option<AccountRecord> {
+        let balances = self.balances(account)?;
+        Some(AccountRecord { account, address: self.addresses[account.index()], balances })
+    }
+
+    #[inline]
+    fn balances(&self, account: AccountId) -> Option<Balances> {
+        let at = account.index();
+        if at >= self.addresses.len() {
+            return None;
+        }
+        let read = |columns: &[Vec<u64>; 3]| [columns[0][at], columns[1][at], columns[2][at]];
+        Some(Balances { available: read(&self.available), locked: read(&self.locked) })
+    }
+
+    fn supply(&self, token: Token) -> u64 {
+        self.supply[token as usize]
+    }
+
+    fn create(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        let supply = self.supply[token as usize].checked_add(amount).ok_or(Reject::SupplyLimit)?;
+        self.supply[token as usize] = supply;
+        self.available[token as usize][account.index()] += amount;
+        self.mark(account);
+        Ok(())
+    }
+
+    fn destroy(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        take(&mut self.available[token as usize][account.index()], token, amount)?;
+        self.supply[token as usize] -= amount;
+        self.mark(account);
+        Ok(())
+    }
+
+    fn transfer(&mut self, token: Token, from: AccountId, to: AccountId, amount: u64) -> Result<(), Reject> {
+        let column = &mut self.available[token as usize];
+        take(&mut column[from.index()], token, amount)?;
+        column[to.index()] += amount;
+        self.mark(from);
+        self.mark(to);
+        Ok(())
+    }
+
+    fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        take(&mut self.available[token as usize][account.index()], token, amount)?;
+        self.locked[token as usize][account.index()] += amount;
+        self.mark(account);
+        Ok(())
+    }
+
+    fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        take(&mut self.locked[token as usize][account.index()], token, amount)?;
+        self.available[token as usize][account.index()] += amount;
+        self.mark(account);
+        Ok(())
+    }
+
+    #[inline]
+    fn escrow(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {
+        let at = account.index();
+        // No sum overflows: what is available and what is locked are both part of a supply that fits 64 bits.
+        let watt = self.available[WATT][at] + old.watt;
+        let energy = self.available[ENERGY][at] + old.energy;
+        if watt < new.watt {
+            return Err(Reject::InsufficientWatt);
+        }
+        if energy < new.energy {
+            return Err(Reject::InsufficientEnergy);
+        }
+        self.available[WATT][at] = watt - new.watt;
+        self.available[ENERGY][at] = energy - new.energy;
+        self.locked[WATT][at] = self.locked[WATT][at] - old.watt + new.watt;
+        self.locked[ENERGY][at] = self.locked[ENERGY][at] - old.energy + new.energy;
+        self.mark(account);
+        Ok(())
+    }
+
+    #[inline]
+    fn settle(&mut self, settlement: &Settlement) {
+        let Settlement { buyer, seller, wh, cost, fee, buyer_release, seller_release } = *settlement;
+        let (b, s, energy) = (buyer.index(), seller.index(), u64::from(wh));
+        self.locked[WATT][b] -= buyer_release.watt;
+        self.locked[WATT][s] -= seller_release.watt;
+        self.locked[ENERGY][s] -= seller_release.energy;
+        // A negative cost turns the money around; adding first keeps every step at or above zero.
+        let (buyer_pays, seller_pays) = (cost.max(0) as u64, cost.min(0).unsigned_abs());
+        self.available[WATT][b] = self.available[WATT][b] + buyer_release.watt + seller_pays - buyer_pays - fee;
+        self.available[WATT][s] = self.available[WATT][s] + seller_release.watt - seller_pays + buyer_pays;
+        self.available[WATT][AccountId::OPERATOR.index()] += fee;
+        self.available[ENERGY][b] += energy;
+        self.available[ENERGY][s] = self.available[ENERGY][s] + seller_release.energy - energy;
+        self.mark(buyer);
+        self.mark(seller);
+        self.mark(AccountId::OPERATOR);
+    }
+
+    fn take_changed(&mut self, out: &mut Vec<AccountRecord>) {
+        let mut changed = std::mem::take(&mut self.changed);
+        for &id in &changed {
+            self.is_changed[id as usize] = false;
+            out.push(self.record(AccountId(id)).expect("a changed account is open"));
+        }
+        changed.clear();
+        self.changed = changed;
+    }
+}

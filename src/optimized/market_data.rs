@@ -1,0 +1,54 @@
+//! The best price levels of both sides, kept current so that a read copies nothing and searches nothing.
+
+use super::book::Book;
+use crate::engine::LevelView;
+use crate::types::Side;
+
+/// Levels per side that are kept; deeper reads walk the book.
+pub const LEVELS_KEPT: usize = 16;
+
+#[derive(Clone, Debug)]
+struct TopLevels {
+    levels: [LevelView; LEVELS_KEPT],
+    count: usize,
+}
+
+/// The top of the book as of the last refresh.
+#[derive(Clone, Debug)]
+pub struct MarketData {
+    sides: [TopLevels; 2],
+}
+
+impl MarketData {
+    /// The top of an empty book.
+    pub fn new() -> Self {
+        let empty = TopLevels { levels: [LevelView::default(); LEVELS_KEPT], count: 0 };
+        MarketData { sides: [empty.clone(), empty] }
+    }
+
+    /// The kept levels of a side, best first.
+    #[inline]
+    pub fn levels(&self, side: Side) -> &[LevelView] {
+        let top = &self.sides[side as usize];
+        &top.levels[..top.count]
+    }
+
+    /// Reads the sides again on which something changed within the kept levels. Once per batch, not per command.
+    #[inline]
+    pub fn refresh<T: Copy>(&mut self, book: &mut Book<T>) {
+        for side in Side::BOTH {
+            let top = &mut self.sides[side as usize];
+            // With room for one more level, a change at any price can matter.
+            let worst = (top.count == LEVELS_KEPT).then(|| top.levels[LEVELS_KEPT - 1].price);
+            if book.take_touched(side, worst) {
+                top.count = book.depth(side, &mut top.levels);
+            }
+        }
+    }
+}
+
+impl Default for MarketData {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,23 @@
+//! The engine built for speed: the same market as [`baseline`](crate::baseline), event for event.
+//!
+//! | part | holds | shape |
+//! |---|---|---|
+//! | [`book`] | resting orders in price-time priority | slab arena, level vectors, bitmap of prices |
+//! | [`order_ids`] | order id -> handle | open addressing, 8 bytes an entry |
+//! | [`columns`] | balances with escrow | struct of arrays |
+//! | [`market`] | the rules: check, reserve, match, settle | generic over the ledger |
+//! | [`market_data`] | the best levels, kept current | two small arrays |
+
+pub mod bitmap;
+pub mod book;
+pub mod columns;
+pub mod level;
+pub mod market;
+pub mod market_data;
+pub mod order_ids;
+
+pub use columns::Columns;
+pub use market::Market;
+
+/// The optimized engine.
+pub type Optimized = Market<Columns>;
