@@ -5,7 +5,7 @@ use crate::event::{Event, Reject};
 use crate::types::{AccountId, Address, PPM, Rules, Side, Ticks, Token, Wh, cost};
 
 /// The account side of an engine: balances with escrow. Callers have checked that the accounts exist.
-pub trait Ledger: Clone + Send {
+pub trait Ledger: Clone + Send + Sync + 'static {
     /// A ledger without accounts.
     fn new(rules: &Rules) -> Self;
 

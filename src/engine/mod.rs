@@ -16,7 +16,7 @@ use crate::event::EventLog;
 use crate::types::{AccountId, Rules, Side, Token};
 
 /// An energy market with its ledger. A deterministic state machine: the same commands give the same events and state.
-pub trait Engine: Clone + Send {
+pub trait Engine: Clone + Send + Sync + 'static {
     /// An engine at genesis: the operator's account is open and holds all GRID.
     ///
     /// # Panics

@@ -1,9 +1,20 @@
 //! Floor 5: named scenarios over every stack.
+//!
+//! `run` drives; `player` plays a stream on one stack, timed or sampled; `evidence` counts what it did and compares;
+//! `components` measures the parts of the work one by one; `outcome` is what comes of it.
 
+mod chain;
+mod components;
+mod environment;
+mod evidence;
 mod options;
 mod outcome;
+mod player;
+mod run;
+mod sizes;
 
 pub use options::{Kind, Options, Progress, StackChoice};
 pub use outcome::{
     Component, Environment, Latency, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings, Work,
 };
+pub use run::{ScenarioError, run};

@@ -13,6 +13,8 @@ pub const PRICE_RANGE: [Ticks; 2] = [8_000, 25_000];
 
 /// Money that each account starts with: enough that nobody runs dry in ten million trades.
 const START_WATT: u64 = 1_000_000 * UNITS_PER_WATT;
+/// All accounts together start with at most half of what a supply can be, so that many have less each.
+const START_SUPPLY_MAX: u64 = u64::MAX / 2;
 /// Energy that each account starts with.
 const START_WH: u64 = 1_000_000 * WH_PER_KWH;
 
@@ -50,7 +52,8 @@ impl Population {
         let mut commands = Vec::with_capacity(3 * self.users as usize + self.orders as usize);
         commands.extend((0..self.users).map(|_| Command::OpenAccount { address: random.bytes() }));
         for account in (1..=self.users).map(AccountId) {
-            commands.push(Command::Mint { account, amount: START_WATT });
+            let amount = START_WATT.min(START_SUPPLY_MAX / u64::from(self.users));
+            commands.push(Command::Mint { account, amount });
             commands.push(Command::MeterCredit { account, amount: START_WH });
         }
         for index in 0..self.orders {

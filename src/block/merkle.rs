@@ -1,0 +1,142 @@
+//! Bitcoin's Merkle tree: an odd last node is paired with itself.
+//!
+//! That rule lets two lists of leaves have one root (CVE-2012-2459); a block's seal record, its first leaf, holds the
+//! number of transactions, so here only one of them is valid.
+
+use crate::hash::{Digest, sha256d_pair};
+use rayon::prelude::*;
+
+/// Pairs that one thread hashes at a time when several do.
+const PAIRS_PER_TASK: usize = 256;
+
+/// The root over leaves; all zeros over none.
+pub fn root(leaves: &[Digest]) -> Digest {
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        fold_level(&mut level, false);
+    }
+    level.first().copied().unwrap_or_default()
+}
+
+/// The hashes beside the path from leaf `index` to the root, lowest first.
+///
+/// # Panics
+/// If there is no such leaf.
+pub fn branch(leaves: &[Digest], mut index: usize) -> Vec<Digest> {
+    assert!(index < leaves.len(), "leaf {index} of {}", leaves.len());
+    let mut level = leaves.to_vec();
+    let mut branch = Vec::new();
+    while level.len() > 1 {
+        branch.push(level[(index ^ 1).min(level.len() - 1)]);
+        fold_level(&mut level, false);
+        index /= 2;
+    }
+    branch
+}
+
+/// The root that a leaf and its branch lead to.
+pub fn fold_branch(leaf: Digest, mut index: usize, branch: &[Digest]) -> Digest {
+    branch.iter().fold(leaf, |node, sibling| {
+        let parent = if index % 2 == 0 { sha256d_pair(&node, sibling) } else { sha256d_pair(sibling, &node) };
+        index /= 2;
+        parent
+    })
+}
+
+/// The branch of the first leaf. Reduces `leaves` to the root, which leaf 0 and this branch lead to: so the root for
+/// another first leaf (an extra nonce) takes one hash per level.
+pub fn fold_with_first_branch(leaves: &mut Vec<Digest>, parallel: bool) -> Vec<Digest> {
+    let mut branch = Vec::with_capacity(32);
+    while leaves.len() > 1 {
+        branch.push(leaves[1]);
+        fold_level(leaves, parallel);
+    }
+    branch
+}
+
+/// Length of the branch of every leaf in a tree of this many leaves.
+pub fn branch_len(leaves: usize) -> usize {
+    leaves.max(1).next_power_of_two().trailing_zeros() as usize
+}
+
+/// Replaces a level by the one above it.
+fn fold_level(level: &mut Vec<Digest>, parallel: bool) {
+    let pairs = level.len().div_ceil(2);
+    if parallel && pairs >= 2 * PAIRS_PER_TASK {
+        let hash = |pair: &[Digest]| sha256d_pair(&pair[0], pair.last().expect("one or two"));
+        *level = level.par_chunks(2).with_min_len(PAIRS_PER_TASK).map(hash).collect();
+        return;
+    }
+    for pair in 0..pairs {
+        let (left, right) = (2 * pair, (2 * pair + 1).min(level.len() - 1));
+        level[pair] = sha256d_pair(&level[left], &level[right]);
+    }
+    level.truncate(pairs);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{sha256, sha256d, to_hex_reversed};
+    use data_encoding::HEXLOWER;
+
+    fn leaves(count: usize) -> Vec<Digest> {
+        (0..count as u64).map(|index| sha256(&index.to_le_bytes())).collect()
+    }
+
+    /// The definition: split below the largest power of two, fill up the right side with its own copy.
+    fn by_definition(leaves: &[Digest], height: u32) -> Digest {
+        if height == 0 {
+            return leaves[0];
+        }
+        let half = 1 << (height - 1);
+        let left = by_definition(&leaves[..half.min(leaves.len())], height - 1);
+        let right = if leaves.len() > half { by_definition(&leaves[half..], height - 1) } else { left };
+        sha256d(&[left, right].concat())
+    }
+
+    #[test]
+    fn bitcoins_block_100000() {
+        let ids = [
+            "8c14f0db3df150123e6f3dbbf30f8b955a8249b62ac1d1ff16284aefa3d06d87",
+            "fff2525b8931402dd09222c50775608f75787bd2b87e56995a7bdd30f79702c4",
+            "6359f0868171b1d194cbee1af2f16ea598ae8fad666d9b012c8ed2b79a236ec4",
+            "e9a66845e05d5abc0ad04ec80f774a7e585c6e8db975962d069a522137b80c1d",
+        ];
+        let leaves = ids.map(|id| {
+            let mut digest: Digest = HEXLOWER.decode(id.as_bytes()).unwrap().try_into().unwrap();
+            digest.reverse();
+            digest
+        });
+        let expected = "f3e94742aca4b5ef85488dc37c06c3282295ffec960994b2c0d5ac2a25a95766";
+        assert_eq!(to_hex_reversed(&root(&leaves)), expected);
+    }
+
+    #[test]
+    fn every_small_tree_agrees_with_the_definition_and_every_branch_leads_to_the_root() {
+        assert_eq!(root(&[]), [0; 32]);
+        for count in 1..=70 {
+            let leaves = leaves(count);
+            let expected = by_definition(&leaves, branch_len(count) as u32);
+            assert_eq!(root(&leaves), expected, "{count} leaves");
+            for index in 0..count {
+                let branch = branch(&leaves, index);
+                assert_eq!(branch.len(), branch_len(count));
+                assert_eq!(fold_branch(leaves[index], index, &branch), expected, "leaf {index} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn parallel_folding_and_the_first_branch_give_the_same_root() {
+        for count in [1, 2, 3, 511, 512, 1_023, 1_024, 1_025, 5_000] {
+            let leaves = leaves(count);
+            for parallel in [false, true] {
+                let mut folded = leaves.clone();
+                let branch = fold_with_first_branch(&mut folded, parallel);
+                assert_eq!(folded, [root(&leaves)], "{count} leaves, parallel {parallel}");
+                assert_eq!(fold_branch(leaves[0], 0, &branch), folded[0]);
+            }
+        }
+    }
+}

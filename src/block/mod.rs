@@ -1,0 +1,23 @@
+//! Floor 2: blocks. Headers in Bitcoin's layout, Merkle trees over transactions and over accounts, the chain as a file,
+//! and proofs of single transactions.
+
+mod body;
+mod chain_file;
+mod check;
+mod header;
+pub mod merkle;
+mod params;
+mod proof;
+mod seal_record;
+mod state_tree;
+mod target;
+
+pub use body::{Body, Stamp, leaf, transaction_message};
+pub use chain_file::{ChainFileError, ChainReader, ChainWriter, StoredBlock};
+pub use check::{BlockError, check_block, check_header, check_headers};
+pub use header::Header;
+pub use params::{ChainParams, ParamsError};
+pub use proof::{ProofError, TradeProof};
+pub use seal_record::SealRecord;
+pub use state_tree::StateTree;
+pub use target::{Target, TargetError};

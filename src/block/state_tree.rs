@@ -1,0 +1,129 @@
+//! The state root: a Merkle tree over the account records in id order, of which only what changed is hashed again.
+
+use crate::hash::{Digest, sha256d, sha256d_pair};
+use rayon::prelude::*;
+
+/// Length of an account record.
+const RECORD_LEN: usize = 96;
+/// Records that one thread hashes at a time when several do.
+const RECORDS_PER_TASK: usize = 128;
+
+/// The tree, all levels kept: 64 bytes an account.
+#[derive(Clone, Debug, Default)]
+pub struct StateTree {
+    /// `levels[0]` are the leaves, each next level the hashes of pairs, the last one the root.
+    levels: Vec<Vec<Digest>>,
+    /// Nodes of the level being hashed that changed; kept for its memory.
+    dirty: Vec<u32>,
+}
+
+impl StateTree {
+    /// The tree of no accounts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The root; all zeros without accounts.
+    pub fn root(&self) -> Digest {
+        self.levels.last().map_or([0; 32], |level| level[0])
+    }
+
+    /// Takes in records by account id, in any order (they are sorted), each at most once. Ids stay dense: those that are
+    /// new continue the ones there are.
+    ///
+    /// # Panics
+    /// If ids are given twice or leave a gap.
+    pub fn update(&mut self, records: &mut [(u32, [u8; RECORD_LEN])], parallel: bool) {
+        if records.is_empty() {
+            return;
+        }
+        records.sort_unstable_by_key(|&(id, _)| id);
+        if self.levels.is_empty() {
+            self.levels.push(Vec::new());
+        }
+        let leaves = &mut self.levels[0];
+        let hashes: Vec<Digest> = if parallel && records.len() >= 2 * RECORDS_PER_TASK {
+            records.par_iter().with_min_len(RECORDS_PER_TASK).map(|(_, record)| sha256d(record)).collect()
+        } else {
+            records.iter().map(|(_, record)| sha256d(record)).collect()
+        };
+        self.dirty.clear();
+        for (&(id, _), hash) in records.iter().zip(hashes) {
+            assert!(self.dirty.last() != Some(&id), "account {id} is given twice");
+            self.dirty.push(id);
+            let at = id as usize;
+            assert!(at <= leaves.len(), "account {id} leaves a gap behind {} accounts", leaves.len());
+            if at == leaves.len() { leaves.push(hash) } else { leaves[at] = hash }
+        }
+        let mut height = 0;
+        while self.levels[height].len() > 1 {
+            self.rehash_parents(height, parallel);
+            height += 1;
+        }
+    }
+
+    /// Hashes the parents of a level's dirty nodes, which become the dirty ones.
+    fn rehash_parents(&mut self, height: usize, parallel: bool) {
+        if self.levels.len() == height + 1 {
+            self.levels.push(Vec::new());
+        }
+        let (below, above) = self.levels.split_at_mut(height + 1);
+        let (nodes, parents) = (&below[height], &mut above[0]);
+        self.dirty.iter_mut().for_each(|node| *node /= 2);
+        self.dirty.dedup();
+        parents.resize(nodes.len().div_ceil(2), [0; 32]);
+        let hash = |&parent: &u32| {
+            let left = 2 * parent as usize;
+            sha256d_pair(&nodes[left], &nodes[(left + 1).min(nodes.len() - 1)])
+        };
+        if parallel && self.dirty.len() >= 2 * RECORDS_PER_TASK {
+            let hashes: Vec<Digest> = self.dirty.par_iter().with_min_len(RECORDS_PER_TASK).map(hash).collect();
+            self.dirty.iter().zip(hashes).for_each(|(&parent, hash)| parents[parent as usize] = hash);
+        } else {
+            self.dirty.iter().for_each(|parent| parents[*parent as usize] = hash(parent));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::merkle;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    #[test]
+    fn incremental_roots_equal_hashing_everything() {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
+        for parallel in [false, true] {
+            let mut tree = StateTree::new();
+            let mut leaves: Vec<Digest> = Vec::new();
+            assert_eq!(tree.root(), merkle::root(&leaves));
+            for step in 0..200u32 {
+                // Growth by nothing, by one, by many; changes anywhere.
+                let grown = leaves.len() as u32 + [0, 1, 1, 3, 70][(step % 5) as usize];
+                let mut ids: Vec<u32> = (leaves.len() as u32..grown).collect();
+                if !leaves.is_empty() {
+                    let many = if step % 17 == 0 { 2_000 } else { 5 };
+                    ids.extend((0..many).map(|_| random.next_u32() % leaves.len() as u32));
+                }
+                ids.sort_unstable();
+                ids.dedup();
+                let mut records: Vec<_> = ids.iter().rev().map(|&id| (id, [random.next_u32() as u8; 96])).collect();
+                for &(id, record) in records.iter().rev() {
+                    let hash = sha256d(&record);
+                    if id as usize == leaves.len() { leaves.push(hash) } else { leaves[id as usize] = hash }
+                }
+                tree.update(&mut records, parallel);
+                assert_eq!(tree.root(), merkle::root(&leaves), "step {step}");
+            }
+            assert!(leaves.len() > 2_000);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a gap")]
+    fn a_gap_is_refused() {
+        StateTree::new().update(&mut [(1, [0; 96])], false);
+    }
+}

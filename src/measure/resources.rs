@@ -1,0 +1,99 @@
+//! What the process used, and where it runs. What cannot be read is an error in words, never a zero.
+
+use rustix::time::{ClockId, clock_gettime};
+use std::fs;
+use std::time::Instant;
+
+/// CPU seconds of all threads of this process so far.
+///
+/// # Errors
+/// Where the system has no such clock.
+pub fn process_cpu_seconds() -> Result<f64, String> {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
+/// Forgets the peak of the resident set, so that the next reading is of what comes now.
+///
+/// # Errors
+/// Where the system does not offer it, in words.
+pub fn reset_peak_rss() -> Result<(), String> {
+    if !cfg!(target_os = "linux") {
+        return Err(not_linux());
+    }
+    fs::write("/proc/self/clear_refs", "5").map_err(|error| format!("/proc/self/clear_refs: {error}"))
+}
+
+/// Peak resident set of this process since the last reset, in MiB.
+///
+/// # Errors
+/// Where the system does not offer it, in words.
+pub fn peak_rss_mib() -> Result<f64, String> {
+    if !cfg!(target_os = "linux") {
+        return Err(not_linux());
+    }
+    let status = fs::read_to_string("/proc/self/status").map_err(|error| format!("/proc/self/status: {error}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<f64>().ok());
+    kib.map(|kib| kib / 1024.0).ok_or_else(|| "/proc/self/status has no VmHWM".to_string())
+}
+
+fn not_linux() -> String {
+    format!("the peak resident set is read from Linux's /proc, and this is {}", std::env::consts::OS)
+}
+
+/// The CPU as the system names it, or its architecture where it has no name.
+pub fn cpu_model() -> String {
+    let named = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
+        let line = info.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_string())
+    });
+    named.unwrap_or_else(|| format!("unnamed {}", std::env::consts::ARCH))
+}
+
+/// Logical CPUs that this process may use.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, |cpus| cpus.get())
+}
+
+/// What a clock reading costs, that is the shortest time that can be told from nothing, in ns: the median of many
+/// back-to-back pairs.
+pub fn clock_step_ns() -> u64 {
+    let mut steps: Vec<u64> = (0..10_001)
+        .map(|_| {
+            let since = Instant::now();
+            since.elapsed().as_nanos() as u64
+        })
+        .collect();
+    steps.sort_unstable();
+    steps[steps.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_grows_with_work() {
+        let before = process_cpu_seconds().unwrap();
+        let sum: u64 = (0..30_000_000u64).fold(0, |sum, value| std::hint::black_box(sum ^ value));
+        std::hint::black_box(sum);
+        assert!(process_cpu_seconds().unwrap() > before);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn peak_memory_follows_allocations() {
+        reset_peak_rss().unwrap();
+        let before = peak_rss_mib().unwrap();
+        let block = vec![1u8; 64 << 20];
+        std::hint::black_box(&block);
+        drop(block);
+        assert!(peak_rss_mib().unwrap() > before + 50.0);
+    }
+
+    #[test]
+    fn machine_is_named() {
+        assert!(!cpu_model().is_empty() && cpus() >= 1);
+    }
+}

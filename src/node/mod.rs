@@ -1,0 +1,215 @@
+//! Floor 4: the conductor. Commands are sequenced, applied, collected into a block, and the block is sealed.
+//!
+//! ```text
+//! submit --> [sequence, time] --> engine --> body (commands, events) --close--> station: state root, leaves, nonce
+//!                                              ^                                   |
+//!                                              +---------- emptied buffers --------+
+//! ```
+//!
+//! With `beside`, the station runs on a thread of its own: the engine fills block n + 1 while block n is sealed, and
+//! waits when that takes longer than filling. One block waits in between at most, so nothing grows without bound.
+
+mod clock;
+mod stack;
+mod station;
+pub mod verify;
+
+pub use clock::Clock;
+pub use stack::{EngineKind, EngineVisitor, SealPlan, Stack};
+pub use station::{BlockSink, ClosedBlock, NodeError, SealStation, SealTotals, StageTimes};
+
+use crate::block::ChainParams;
+use crate::command::{Batch, Command};
+use crate::engine::{AccountRecord, Engine};
+use crate::types::{AccountId, Sequence, TimeNs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Refused commands stay in a block's buffers until it closes. When there are this many commands per transaction that
+/// the block may hold, it closes early (or is emptied, without a transaction), so that floods of refusals use no more memory.
+const COMMANDS_PER_TRANSACTION_MAX: usize = 16;
+
+/// When a block closes, and how it is sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockPolicy {
+    /// Transactions at which a block closes; at least 1.
+    pub transactions: u32,
+    /// Age in ns, by the commands' time, at which it closes; `None` for never.
+    pub interval: Option<TimeNs>,
+    /// How it is sealed.
+    pub plan: SealPlan,
+}
+
+/// An engine with its chain. Drop it or [`finish`](Node::finish) it: only the latter seals the last, partial block.
+pub struct Node<E: Engine> {
+    engine: E,
+    clock: Clock,
+    next: Sequence,
+    policy: BlockPolicy,
+    filling: ClosedBlock,
+    /// Time of the first command of the block being filled.
+    opened: TimeNs,
+    sealing: Sealing,
+    sample_latency: bool,
+}
+
+enum Sealing {
+    Here { station: Box<SealStation>, spare: ClosedBlock },
+    Beside {
+        to: SyncSender<ClosedBlock>,
+        back: Receiver<ClosedBlock>,
+        /// Taken when it is joined.
+        thread: Option<JoinHandle<Result<SealTotals, NodeError>>>,
+    },
+}
+
+impl<E: Engine> Node<E> {
+    /// A node that goes on from the engine's state: its next command has sequence `next`, its next block height 0.
+    pub fn new(
+        mut engine: E,
+        next: Sequence,
+        params: ChainParams,
+        policy: BlockPolicy,
+        clock: Clock,
+        cancel: Arc<AtomicBool>,
+        sink: Option<BlockSink>,
+    ) -> Self {
+        assert!(policy.transactions > 0, "a block holds at least one transaction");
+        // What changed before this node is no part of its first block, but of the state it starts from.
+        engine.take_changed(&mut Vec::new());
+        let record = |id| engine.record(AccountId(id)).expect("ids are dense");
+        let accounts: Vec<AccountRecord> = (0..engine.accounts()).map(record).collect();
+        let station = SealStation::new(params, policy.plan, &accounts, cancel, sink);
+        let sealing = if policy.plan.beside {
+            Sealing::beside(station)
+        } else {
+            Sealing::Here { station: Box::new(station), spare: ClosedBlock::default() }
+        };
+        let filling = ClosedBlock::default();
+        Node { engine, clock, next, policy, filling, opened: 0, sealing, sample_latency: false }
+    }
+
+    /// From now on, the time from submission to sealed block is recorded for each call of [`submit`](Self::submit).
+    pub fn sample_latency(&mut self) {
+        self.sample_latency = true;
+    }
+
+    /// The engine, to read from.
+    #[inline]
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// Sequences and applies commands, and closes blocks as they fill. `operations` is how many operations these commands
+    /// are, for the latency samples.
+    ///
+    /// # Errors
+    /// The sealing of a block failed or was cancelled; the node must not be used any more then.
+    pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
+        let time = self.clock.read(self.next);
+        if let Some(interval) = self.policy.interval
+            && self.filling.transactions > 0
+            && time.saturating_sub(self.opened) >= interval
+        {
+            self.close_block()?;
+        }
+        if self.sample_latency {
+            self.filling.submitted.push((Instant::now(), operations));
+        }
+        let mut rest = commands;
+        while !rest.is_empty() {
+            // A command is at most one transaction, so this many cannot overfill the block.
+            let room = (self.policy.transactions - self.filling.transactions) as usize;
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            rest = later;
+            if self.filling.transactions == 0 {
+                self.opened = time;
+            }
+            let batch = Batch { first: self.next, time, commands: now };
+            self.filling.transactions += self.engine.apply(batch, &mut self.filling.body.log);
+            self.filling.body.push(batch);
+            self.next += now.len() as Sequence;
+            let flooded = self.filling.body.commands.len()
+                >= COMMANDS_PER_TRANSACTION_MAX * self.policy.transactions as usize;
+            if self.filling.transactions == self.policy.transactions || (flooded && self.filling.transactions > 0) {
+                self.close_block()?;
+            } else if flooded {
+                self.filling.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn close_block(&mut self) -> Result<(), NodeError> {
+        self.engine.take_changed(&mut self.filling.changed);
+        self.filling.accounts = self.engine.accounts();
+        let full = std::mem::take(&mut self.filling);
+        self.filling = self.sealing.hand_over(full)?;
+        Ok(())
+    }
+
+    /// Seals what is left as a last block, waits for the station, and gives back the engine and what was sealed.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn finish(mut self) -> Result<(E, SealTotals), NodeError> {
+        if self.filling.transactions > 0 {
+            self.close_block()?;
+        }
+        Ok((self.engine, self.sealing.finish()?))
+    }
+}
+
+impl Sealing {
+    fn beside(mut station: SealStation) -> Sealing {
+        let (to, closed) = sync_channel::<ClosedBlock>(1);
+        let (emptied, back) = channel();
+        let thread = std::thread::spawn(move || {
+            for mut block in closed {
+                station.seal(&block)?;
+                block.clear();
+                // Nobody waits for buffers any more when the node finishes.
+                let _ = emptied.send(block);
+            }
+            Ok(station.into_totals())
+        });
+        Sealing::Beside { to, back, thread: Some(thread) }
+    }
+
+    /// Passes a block on and returns an empty one.
+    fn hand_over(&mut self, block: ClosedBlock) -> Result<ClosedBlock, NodeError> {
+        match self {
+            Sealing::Here { station, spare } => {
+                station.seal(&block)?;
+                let mut next = std::mem::replace(spare, block);
+                next.clear();
+                Ok(next)
+            }
+            Sealing::Beside { to, back, thread } => {
+                if to.send(block).is_err() {
+                    // The station has ended, and it ends early only with an error: the thread's result says which.
+                    let ended = join(thread.take().expect("joined once"));
+                    return Err(ended.expect_err("a station that could go on would have taken the block"));
+                }
+                Ok(back.try_recv().unwrap_or_default())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<SealTotals, NodeError> {
+        match self {
+            Sealing::Here { station, .. } => Ok(station.into_totals()),
+            Sealing::Beside { to, back, thread } => {
+                drop((to, back));
+                join(thread.expect("joined once"))
+            }
+        }
+    }
+}
+
+fn join(thread: JoinHandle<Result<SealTotals, NodeError>>) -> Result<SealTotals, NodeError> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

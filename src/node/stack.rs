@@ -1,0 +1,123 @@
+//! A stack is a set of independent choices; the ladder goes from the baseline's choices to the optimized ones, one at a time.
+
+use crate::baseline::{Baseline, MapLedger};
+use crate::engine::Engine;
+use crate::optimized::{Market, Optimized};
+use crate::seal::Search;
+
+/// Which engine a stack runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Sorted queues and maps.
+    Baseline,
+    /// The optimized book over the baseline's maps of accounts.
+    BookOverMaps,
+    /// The optimized book and struct-of-arrays balances.
+    Optimized,
+}
+
+/// How blocks are hashed and sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealPlan {
+    /// How the nonce is searched.
+    pub search: Search,
+    /// Whether leaves and Merkle nodes are hashed on all cores.
+    pub parallel_hashing: bool,
+    /// Whether blocks are sealed on a thread of their own while the engine fills the next.
+    pub beside: bool,
+}
+
+/// One way to run the market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// What it changes against the rung before, in words.
+    pub change: &'static str,
+    /// Its engine.
+    pub engine: EngineKind,
+    /// Whether it closes blocks at `block_transactions`; otherwise at [`Stack::BASELINE_BLOCK_TRANSACTIONS`].
+    pub batches: bool,
+    /// Its sealing.
+    pub plan: SealPlan,
+}
+
+const NAIVE: SealPlan = SealPlan { search: Search::Sequential, parallel_hashing: false, beside: false };
+const FAST: SealPlan = SealPlan { search: Search::Parallel, parallel_hashing: true, beside: false };
+
+impl Stack {
+    /// The predecessor mined every five trades; a trade is two orders.
+    pub const BASELINE_BLOCK_TRANSACTIONS: u32 = 10;
+
+    /// Everything naive.
+    pub const BASELINE: Stack = Self::LADDER[0];
+
+    /// Everything optimized.
+    pub const OPTIMIZED: Stack = Self::LADDER[Self::LADDER.len() - 1];
+
+    /// From the baseline to the optimized stack, one change at a time.
+    pub const LADDER: [Stack; 6] = [
+        Stack {
+            name: "baseline",
+            change: "sorted queues, hash maps, 5 trades a block, a fresh header for every nonce, one thread",
+            engine: EngineKind::Baseline,
+            batches: false,
+            plan: NAIVE,
+        },
+        Stack {
+            name: "+book",
+            change: "slab arena, level vectors, bitmap of prices, order id table, kept depth",
+            engine: EngineKind::BookOverMaps,
+            batches: false,
+            plan: NAIVE,
+        },
+        Stack {
+            name: "+balances",
+            change: "struct of arrays, incremental state root",
+            engine: EngineKind::Optimized,
+            batches: false,
+            plan: NAIVE,
+        },
+        Stack {
+            name: "+batching",
+            change: "large blocks: one nonce search for many transactions",
+            engine: EngineKind::Optimized,
+            batches: true,
+            plan: NAIVE,
+        },
+        Stack {
+            name: "+hashing",
+            change: "midstate, nonce search and Merkle tree on all cores",
+            engine: EngineKind::Optimized,
+            batches: true,
+            plan: FAST,
+        },
+        Stack {
+            name: "optimized",
+            change: "block n is sealed while the engine fills block n + 1",
+            engine: EngineKind::Optimized,
+            batches: true,
+            plan: SealPlan { beside: true, ..FAST },
+        },
+    ];
+}
+
+/// Something to do with an engine whose type is known only at run time.
+pub trait EngineVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<E: Engine>(self) -> Self::Output;
+}
+
+impl EngineKind {
+    /// Calls `visitor` with this engine's type.
+    pub fn visit<V: EngineVisitor>(self, visitor: V) -> V::Output {
+        match self {
+            EngineKind::Baseline => visitor.visit::<Baseline>(),
+            EngineKind::BookOverMaps => visitor.visit::<Market<MapLedger>>(),
+            EngineKind::Optimized => visitor.visit::<Optimized>(),
+        }
+    }
+}

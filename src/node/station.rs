@@ -1,0 +1,201 @@
+//! The sealing station: turns what a block's commands did into a sealed block. It owns the chain's tip and the state tree;
+//! it gets its input by value and never looks back at the engine, so it can run on a thread of its own.
+
+use super::stack::SealPlan;
+use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, merkle};
+use crate::engine::AccountRecord;
+use crate::hash::{Digest, sha256d};
+use crate::measure::LatencyRecorder;
+use crate::seal::{self, Sealed};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// What the engine's side hands over when a block closes.
+#[derive(Debug, Default)]
+pub struct ClosedBlock {
+    /// Its commands and events.
+    pub body: Body,
+    /// Accepted commands among them.
+    pub transactions: u32,
+    /// Records of the accounts that may have changed, as of the end of the block.
+    pub changed: Vec<AccountRecord>,
+    /// Accounts open at the end of the block.
+    pub accounts: u32,
+    /// When operations of this block were submitted, and how many then; filled only when latencies are sampled.
+    pub submitted: Vec<(Instant, u32)>,
+}
+
+impl ClosedBlock {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.body.clear();
+        self.changed.clear();
+        self.submitted.clear();
+        self.transactions = 0;
+    }
+}
+
+/// Somebody who wants every sealed block, such as a chain file. An error stops the node.
+pub type BlockSink = Box<dyn FnMut(&Header, &SealRecord, &Body) -> Result<(), String> + Send>;
+
+/// What a station has sealed so far.
+#[derive(Clone, Debug)]
+pub struct SealTotals {
+    /// Blocks sealed.
+    pub blocks: u64,
+    /// Transactions in them.
+    pub transactions: u64,
+    /// Nonces tried.
+    pub hashes: u64,
+    /// Hash of the last header; before the first block, what that block's `previous` is.
+    pub tip: Digest,
+    /// Wall time by stage.
+    pub times: StageTimes,
+    /// From submission to sealed block, in ns per operation, if sampled.
+    pub latency: LatencyRecorder,
+}
+
+/// Wall nanoseconds by stage of sealing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StageTimes {
+    /// Hashing transactions into leaves.
+    pub leaves_ns: u64,
+    /// Merkle tree over them.
+    pub merkle_ns: u64,
+    /// Account records and their tree.
+    pub state_root_ns: u64,
+    /// Nonce search.
+    pub search_ns: u64,
+}
+
+/// Why a node stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// The run was cancelled while a block was being sealed.
+    #[error("cancelled while a block was being sealed")]
+    Cancelled,
+    /// A sealed block could not be stored.
+    #[error("block {height} could not be stored: {reason}")]
+    Sink {
+        /// Which block.
+        height: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// See the module.
+pub struct SealStation {
+    params: ChainParams,
+    plan: SealPlan,
+    tree: StateTree,
+    totals: SealTotals,
+    cancel: Arc<AtomicBool>,
+    sink: Option<BlockSink>,
+    leaves: Vec<Digest>,
+    records: Vec<(u32, [u8; AccountRecord::ENCODED_LEN])>,
+}
+
+impl SealStation {
+    /// A station for the first block after a state with these accounts.
+    pub fn new(
+        params: ChainParams,
+        plan: SealPlan,
+        accounts: &[AccountRecord],
+        cancel: Arc<AtomicBool>,
+        sink: Option<BlockSink>,
+    ) -> Self {
+        let tip = params.hash();
+        let totals = SealTotals {
+            blocks: 0,
+            transactions: 0,
+            hashes: 0,
+            tip,
+            times: StageTimes::default(),
+            latency: LatencyRecorder::new(),
+        };
+        let mut station = SealStation {
+            params,
+            plan,
+            tree: StateTree::new(),
+            totals,
+            cancel,
+            sink,
+            leaves: Vec::new(),
+            records: Vec::new(),
+        };
+        station.update_state(accounts);
+        station
+    }
+
+    fn update_state(&mut self, changed: &[AccountRecord]) -> Digest {
+        self.records.clear();
+        self.records.extend(changed.iter().map(|record| (record.account.0, record.encode())));
+        self.tree.update(&mut self.records, self.plan.parallel_hashing);
+        self.tree.root()
+    }
+
+    /// Hashes, seals and hands on one block.
+    ///
+    /// # Errors
+    /// Cancelled, or the sink failed; the station must not be used any more then.
+    pub fn seal(&mut self, block: &ClosedBlock) -> Result<(), NodeError> {
+        let clock = Instant::now();
+        let parallel = self.plan.parallel_hashing;
+        let state_root = self.update_state(&block.changed);
+        let after_state = clock.elapsed().as_nanos() as u64;
+
+        let (first_sequence, last_sequence) = block.body.sequences().expect("a closed block has transactions");
+        let mut record = SealRecord {
+            transactions: block.transactions,
+            height: self.totals.blocks,
+            extra_nonce: 0,
+            first_sequence,
+            last_sequence,
+            state_root,
+            accounts: block.accounts,
+        };
+        self.leaves.clear();
+        self.leaves.push(sha256d(&record.encode()));
+        block.body.leaves(&mut self.leaves, parallel);
+        debug_assert_eq!(self.leaves.len(), 1 + block.transactions as usize);
+        let after_leaves = clock.elapsed().as_nanos() as u64;
+
+        let seal_branch = merkle::fold_with_first_branch(&mut self.leaves, parallel);
+        let after_merkle = clock.elapsed().as_nanos() as u64;
+
+        let time = block.body.last_time().expect("a closed block has transactions");
+        let header = Header::new(self.totals.tip, Header::seconds(time), self.params.bits);
+        let target = Target::from_bits(self.params.bits).expect("checked when the chain was made");
+        let sealed: Sealed = seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.cancel)
+            .ok_or(NodeError::Cancelled)?;
+        let after_search = clock.elapsed().as_nanos() as u64;
+
+        if let Some(sink) = &mut self.sink {
+            sink(&sealed.header, &record, &block.body)
+                .map_err(|reason| NodeError::Sink { height: self.totals.blocks, reason })?;
+        }
+        let now = Instant::now();
+        for &(submitted, operations) in &block.submitted {
+            let waited_ns = now.duration_since(submitted).as_nanos() as u64;
+            self.totals.latency.record_n(waited_ns, u64::from(operations));
+        }
+        let times = &mut self.totals.times;
+        times.state_root_ns += after_state;
+        times.leaves_ns += after_leaves - after_state;
+        times.merkle_ns += after_merkle - after_leaves;
+        times.search_ns += after_search - after_merkle;
+        self.totals.blocks += 1;
+        self.totals.transactions += u64::from(block.transactions);
+        self.totals.hashes += sealed.hashes;
+        self.totals.tip = sealed.hash;
+        Ok(())
+    }
+
+    /// What was sealed.
+    pub fn into_totals(self) -> SealTotals {
+        self.totals
+    }
+}
+

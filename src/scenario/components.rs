@@ -1,0 +1,142 @@
+//! Where the time of a settled trade goes: each part of the work measured by itself, on one thread, so that wall time is
+//! CPU time.
+//!
+//! Matching is the book alone, driven with the same orders and no money; tokens are the whole engine less that; the parts
+//! of sealing are the station's own stage times. The ranking and the bottleneck are computed from these figures.
+
+use super::player::{Player, Setting};
+use super::{Component, Kind};
+use crate::command::{Batch, Command};
+use crate::engine::Engine;
+use crate::event::EventLog;
+use crate::measure::median;
+use crate::node::{NodeError, SealPlan, Stack};
+use crate::optimized::Optimized;
+use crate::optimized::book::Book;
+use crate::types::{Rules, Side};
+use crate::workload::Stream;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Each part is measured this often; the median counts.
+const REPEATS: usize = 5;
+
+/// Measures the parts of a settled trade on the optimized stack; dearest first.
+///
+/// # Errors
+/// Cancelled.
+pub fn settlement_components(
+    setting: &Setting,
+    player: &dyn Player,
+    stream: &Stream,
+    operations: u64,
+) -> Result<Vec<Component>, NodeError> {
+    let trades = operations as f64;
+    let (_, commands) = stream.prefix(operations);
+    let engine_ns = median_ns(|| time_engine(stream, commands)) / trades;
+    let matching_ns = median_ns(|| time_book(stream, commands)) / trades;
+
+    // The optimized stack's sealing, but beside nothing and on one thread.
+    let plan = SealPlan { beside: false, ..Stack::OPTIMIZED.plan };
+    let stack = Stack { plan, ..Stack::OPTIMIZED };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one more thread");
+    // The pool's only thread runs the whole pass, so that what is parallel inside runs on it, too.
+    let round = pool.install(|| player.play(setting, &stack, stream, operations, 1, 0))?;
+    let sealed = round.sealed.expect("settlement seals blocks");
+    let times = sealed.times;
+    let mut parts = vec![
+        ("matching", "price-time matching of its two orders, the book alone", matching_ns),
+        ("tokens", "checks, escrow, delivery versus payment, fee, events: the engine less matching", engine_ns - matching_ns),
+        ("leaves", "hashing its two transactions", times.leaves_ns as f64 / trades),
+        ("merkle", "its share of the Merkle tree", times.merkle_ns as f64 / trades),
+        ("state-root", "its share of hashing changed accounts", times.state_root_ns as f64 / trades),
+        ("nonce-search", "its share of the block's proof of work", times.search_ns as f64 / trades),
+    ];
+    parts.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let total: f64 = parts.iter().map(|part| part.2.max(0.0)).sum();
+    Ok(parts
+        .into_iter()
+        .map(|(name, what, ns)| Component {
+            name: name.to_string(),
+            stack: Stack::OPTIMIZED.name.to_string(),
+            what: what.to_string(),
+            ns_per_operation: ns,
+            ops_per_second: 1e9 / ns,
+            share: Some(ns.max(0.0) / total),
+        })
+        .collect())
+}
+
+/// The dearest part, in words.
+pub fn bottleneck(components: &[Component]) -> Option<String> {
+    let parts: Vec<_> = components.iter().filter(|part| part.share.is_some()).collect();
+    let dearest = parts.iter().max_by(|a, b| a.share.unwrap_or(0.0).total_cmp(&b.share.unwrap_or(0.0)))?;
+    let total: f64 = parts.iter().map(|part| part.ns_per_operation.max(0.0)).sum();
+    let share = 100.0 * dearest.share?;
+    Some(format!(
+        "{}: {:.0} of {total:.0} CPU-ns per settled trade ({share:.0} %), {}",
+        dearest.name, dearest.ns_per_operation, dearest.what
+    ))
+}
+
+/// Measures reads on the optimized engine, from a timed round's figures.
+pub fn reads_component(ns_per_operation: f64) -> Component {
+    Component {
+        name: Kind::Reads.name().to_string(),
+        stack: Stack::OPTIMIZED.name.to_string(),
+        what: "a market-data read; no part of a settled trade".to_string(),
+        ns_per_operation,
+        ops_per_second: 1e9 / ns_per_operation,
+        share: None,
+    }
+}
+
+fn median_ns(mut measure: impl FnMut() -> u64) -> f64 {
+    let mut times: Vec<f64> = (0..REPEATS).map(|_| measure() as f64).collect();
+    median(&mut times)
+}
+
+fn time_engine(stream: &Stream, commands: &[Command]) -> u64 {
+    let mut engine = Optimized::new(stream.rules);
+    let mut log = EventLog::default();
+    engine.apply(Batch { first: 1, time: 0, commands: &stream.setup }, &mut log);
+    let mut first = 1 + stream.setup.len() as u64;
+    let since = Instant::now();
+    for batch in commands.chunks(512) {
+        log.clear();
+        engine.apply(Batch { first, time: 0, commands: batch }, &mut log);
+        first += batch.len() as u64;
+    }
+    black_box(&engine);
+    since.elapsed().as_nanos() as u64
+}
+
+/// The same orders through the book alone: no accounts, no money, no ids, no events.
+fn time_book(stream: &Stream, commands: &[Command]) -> u64 {
+    let Rules { price_min, price_max, tick, limits, .. } = stream.rules;
+    let mut book: Book<()> = Book::new(price_min, price_max, tick, limits.orders as usize);
+    stream.setup.iter().for_each(|command| match_alone(&mut book, command));
+    let since = Instant::now();
+    commands.iter().for_each(|command| match_alone(&mut book, command));
+    black_box(&book);
+    since.elapsed().as_nanos() as u64
+}
+
+fn match_alone(book: &mut Book<()>, command: &Command) {
+    let Command::Place(order) = command else { return };
+    let limit = order.limit.expect("settlement uses limit orders");
+    let mut wh = order.wh;
+    while wh > 0 {
+        let Some(maker) = book.front(order.side.opposite()) else { break };
+        let trades = if order.side == Side::Buy { maker.price <= limit } else { maker.price >= limit };
+        if !trades {
+            break;
+        }
+        let filled = wh.min(maker.wh);
+        book.reduce(maker.handle, filled);
+        wh -= filled;
+    }
+    if wh > 0 {
+        book.insert(order.side, limit, wh, ());
+    }
+}

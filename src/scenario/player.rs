@@ -1,0 +1,285 @@
+//! Plays a stream on one stack: the timed rounds and the latency pass.
+
+use super::Kind;
+use super::evidence::{Evidence, collect};
+use crate::block::ChainParams;
+use crate::command::Batch;
+use crate::engine::{Engine, state_digest};
+use crate::event::EventLog;
+use crate::hash::Digest;
+use crate::measure::{LatencyRecorder, process_cpu_seconds};
+use crate::node::{BlockPolicy, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use crate::types::{Sequence, TimeNs};
+use crate::workload::{Op, Stream};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Operations that are submitted together where nothing else asks for less.
+const BATCH_OPERATIONS: usize = 256;
+
+/// 2026-01-01T00:00:00Z, where simulated time starts.
+pub const START_NS: TimeNs = 1_767_225_600_000_000_000;
+/// Simulated time between commands: a million commands a second.
+pub const STEP_NS: TimeNs = 1_000;
+/// Each round starts a day later, so that its nonces are others: the luck of one search is not measured again and again.
+const ROUND_NS: TimeNs = 86_400 * 1_000_000_000;
+
+/// What all rounds of a scenario have in common.
+#[derive(Clone)]
+pub struct Setting {
+    /// Which scenario.
+    pub kind: Kind,
+    /// Difficulty.
+    pub bits: u32,
+    /// Transactions at which a batching stack closes a block.
+    pub block_transactions: u32,
+    /// Age at which a block closes.
+    pub block_interval: Option<TimeNs>,
+    /// Set to stop.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// One timed round.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Operations done.
+    pub operations: u64,
+    /// Wall time.
+    pub wall_seconds: f64,
+    /// CPU time of the process, or why it is not known.
+    pub cpu_seconds: Result<f64, String>,
+    /// Sum over everything read.
+    pub read_checksum: u64,
+    /// State digest at the end.
+    pub digest: Digest,
+    /// What was sealed, in scenarios with blocks.
+    pub sealed: Option<SealTotals>,
+}
+
+/// A stream's state after its setup, on some engine.
+pub trait Player: Sync {
+    /// Plays the first `operations` operations `repeats` times over (more than once only where nothing changes the state).
+    ///
+    /// # Errors
+    /// Cancelled.
+    fn play(&self, setting: &Setting, stack: &Stack, stream: &Stream, operations: u64, repeats: u64, round: u32)
+    -> Result<Round, NodeError>;
+
+    /// Plays them with a clock reading around each operation.
+    ///
+    /// # Errors
+    /// Cancelled.
+    fn sample(&self, setting: &Setting, stack: &Stack, stream: &Stream, operations: u64)
+    -> Result<LatencyRecorder, NodeError>;
+
+    /// Plays them on the engine alone and counts what happened.
+    fn evidence(&self, stream: &Stream, operations: u64) -> Evidence;
+}
+
+/// Carries out a stream's setup on a stack's engine.
+pub fn prepare(stack: &Stack, stream: &Stream) -> Box<dyn Player> {
+    struct Prepare<'a>(&'a Stream);
+    impl EngineVisitor for Prepare<'_> {
+        type Output = Box<dyn Player>;
+
+        fn visit<E: Engine>(self) -> Box<dyn Player> {
+            let mut engine = E::new(self.0.rules);
+            let mut log = EventLog::default();
+            let accepted = engine.apply(Batch { first: 1, time: START_NS, commands: &self.0.setup }, &mut log);
+            assert_eq!(accepted as usize, self.0.setup.len(), "the setup of a scenario is accepted as a whole");
+            Box::new(Prepared { engine, next: 1 + self.0.setup.len() as Sequence })
+        }
+    }
+    stack.engine.visit(Prepare(stream))
+}
+
+struct Prepared<E> {
+    engine: E,
+    next: Sequence,
+}
+
+impl<E: Engine> Prepared<E> {
+    fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E> {
+        let params = ChainParams { rules: *self.engine.rules(), bits: setting.bits };
+        let transactions =
+            if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
+        let policy = BlockPolicy { transactions, interval: setting.block_interval, plan: stack.plan };
+        let clock = Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS };
+        Node::new(self.engine.clone(), self.next, params, policy, clock, setting.cancel.clone(), None)
+    }
+}
+
+impl<E: Engine> Player for Prepared<E> {
+    fn play(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+        repeats: u64,
+        round: u32,
+    ) -> Result<Round, NodeError> {
+        let (ops, commands) = stream.prefix(operations);
+        let mut read_checksum = 0u64;
+        let (mut engine, mut sealed, timer): (E, Option<SealTotals>, Timer);
+        match setting.kind {
+            Kind::Reads => {
+                engine = self.engine.clone();
+                timer = Timer::start();
+                for _ in 0..repeats {
+                    let engine = black_box(&engine);
+                    read_checksum = ops.iter().fold(read_checksum, |sum, op| match op {
+                        Op::Read(query) => sum.wrapping_add(query.answer(engine)),
+                        Op::Commands(_) => unreachable!("a stream of reads"),
+                    });
+                }
+                sealed = None;
+            }
+            Kind::Writes => {
+                engine = self.engine.clone();
+                let mut log = EventLog::default();
+                timer = Timer::start();
+                let mut first = self.next;
+                for batch in commands.chunks(BATCH_OPERATIONS) {
+                    log.clear();
+                    engine.apply(Batch { first, time: START_NS, commands: batch }, &mut log);
+                    black_box(&log);
+                    first += batch.len() as Sequence;
+                }
+                sealed = None;
+            }
+            Kind::Settlement => {
+                let mut node = self.node(setting, stack, round);
+                timer = Timer::start();
+                for batch in commands.chunks(2 * BATCH_OPERATIONS) {
+                    node.submit(batch, batch.len() as u32 / 2)?;
+                }
+                let totals;
+                (engine, totals) = node.finish()?;
+                sealed = Some(totals);
+            }
+            Kind::Mixed => {
+                let mut node = self.node(setting, stack, round);
+                timer = Timer::start();
+                read_checksum = play_mixed(&mut node, ops, commands)?;
+                let totals;
+                (engine, totals) = node.finish()?;
+                sealed = Some(totals);
+            }
+        }
+        let (wall_seconds, cpu_seconds) = timer.stop();
+        let operations = operations * repeats;
+        if let Some(totals) = &mut sealed {
+            totals.latency = LatencyRecorder::new();
+        }
+        let digest = state_digest(&engine);
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed })
+    }
+
+    fn sample(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+    ) -> Result<LatencyRecorder, NodeError> {
+        let (ops, mut commands) = stream.prefix(operations);
+        let mut latency = LatencyRecorder::new();
+        let mut record = |since: Instant| latency.record(since.elapsed().as_nanos() as u64);
+        match setting.kind {
+            Kind::Reads => {
+                for op in ops {
+                    let Op::Read(query) = op else { unreachable!("a stream of reads") };
+                    let since = Instant::now();
+                    black_box(query.answer(&self.engine));
+                    record(since);
+                }
+            }
+            Kind::Writes => {
+                let mut engine = self.engine.clone();
+                let mut log = EventLog::default();
+                for (first, command) in (self.next..).zip(commands) {
+                    log.clear();
+                    let batch = Batch { first, time: START_NS, commands: std::slice::from_ref(command) };
+                    let since = Instant::now();
+                    engine.apply(batch, &mut log);
+                    record(since);
+                }
+            }
+            Kind::Settlement => {
+                let mut node = self.node(setting, stack, 0);
+                node.sample_latency();
+                for batch in commands.chunks(2 * BATCH_OPERATIONS) {
+                    node.submit(batch, batch.len() as u32 / 2)?;
+                }
+                return Ok(node.finish()?.1.latency);
+            }
+            Kind::Mixed => {
+                let mut node = self.node(setting, stack, 0);
+                for op in ops {
+                    let since = Instant::now();
+                    match *op {
+                        Op::Read(query) => {
+                            black_box(query.answer(node.engine()));
+                        }
+                        Op::Commands(count) => {
+                            let (now, later) = commands.split_at(count as usize);
+                            commands = later;
+                            node.submit(now, 1)?;
+                        }
+                    }
+                    record(since);
+                }
+                node.finish()?;
+            }
+        }
+        Ok(latency)
+    }
+
+    fn evidence(&self, stream: &Stream, operations: u64) -> Evidence {
+        let (ops, commands) = stream.prefix(operations);
+        collect(self.engine.clone(), self.next, ops, commands)
+    }
+}
+
+/// Reads see every command before them, so commands are submitted when the next read comes.
+fn play_mixed<E: Engine>(node: &mut Node<E>, ops: &[Op], commands: &[crate::command::Command]) -> Result<u64, NodeError> {
+    let mut checksum = 0u64;
+    let (mut submitted, mut reached) = (0usize, 0usize);
+    for op in ops {
+        match *op {
+            Op::Commands(count) => reached += count as usize,
+            Op::Read(query) => {
+                if submitted < reached {
+                    node.submit(&commands[submitted..reached], 1)?;
+                    submitted = reached;
+                }
+                checksum = checksum.wrapping_add(query.answer(node.engine()));
+            }
+        }
+    }
+    if submitted < reached {
+        node.submit(&commands[submitted..reached], 1)?;
+    }
+    Ok(checksum)
+}
+
+struct Timer {
+    wall: Instant,
+    cpu: Result<f64, String>,
+}
+
+impl Timer {
+    fn start() -> Self {
+        let cpu = process_cpu_seconds();
+        Timer { wall: Instant::now(), cpu }
+    }
+
+    fn stop(self) -> (f64, Result<f64, String>) {
+        let wall = self.wall.elapsed().as_secs_f64();
+        let cpu = self.cpu.and_then(|before| Ok(process_cpu_seconds()? - before));
+        (wall, cpu)
+    }
+}

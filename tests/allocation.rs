@@ -1,0 +1,169 @@
+//! A warm optimized engine does not allocate, and memory grows linearly with orders and accounts. Measured with an allocator
+//! that counts. `cargo test --test allocation -- --nocapture` prints the bytes per order and per account.
+#![allow(unsafe_code)]
+
+use joulebook::block::StateTree;
+use joulebook::command::{Batch, Command};
+use joulebook::engine::{AccountRecord, Engine};
+use joulebook::event::EventLog;
+use joulebook::optimized::Optimized;
+use joulebook::types::{AccountId, Limits, Rules};
+use joulebook::workload::{InitialOrders, Population, Query, Random, Stream};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
+/// The counters are the process's: one test at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting touches atomics only.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: as above. Passed on, so that big zeroed columns stay lazily zeroed.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+        // SAFETY: the pointer came from `alloc` above, that is from the system's allocator, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+fn live_bytes() -> u64 {
+    LIVE_BYTES.load(Ordering::Relaxed)
+}
+
+struct Machine {
+    engine: Optimized,
+    next: u64,
+    log: EventLog,
+}
+
+impl Machine {
+    fn new(rules: Rules) -> Self {
+        Machine { engine: Optimized::new(rules), next: 1, log: EventLog::default() }
+    }
+
+    fn apply(&mut self, commands: &[Command]) -> u32 {
+        let mut accepted = 0;
+        for batch in commands.chunks(256) {
+            self.log.clear();
+            accepted += self.engine.apply(Batch { first: self.next, time: 0, commands: batch }, &mut self.log);
+            self.next += batch.len() as u64;
+        }
+        accepted
+    }
+}
+
+/// Writes with the same prices, and cancels of everything that rests at the end.
+#[test]
+fn a_warm_engine_does_not_allocate() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let population = Population { users: 100, orders: 50, seed: 1 };
+    let stream = Stream::writes(population, 200_000);
+    let mut machine = Machine::new(stream.rules);
+    machine.apply(&stream.setup);
+    let orders: Vec<Command> = stream.commands.iter().filter(|c| matches!(c, Command::Place(_))).copied().collect();
+    let mut cancels = Vec::new();
+    let round = |machine: &mut Machine, cancels: &mut Vec<Command>| {
+        let before = allocations();
+        let accepted = machine.apply(&orders);
+        let while_placing = allocations() - before;
+        cancels.clear();
+        for side in joulebook::types::Side::BOTH {
+            machine.engine.for_each_order(side, |order| {
+                cancels.push(Command::Cancel { account: order.account, order: order.order });
+            });
+        }
+        let before = allocations();
+        assert_eq!(machine.apply(cancels) as usize, cancels.len());
+        (accepted, while_placing + allocations() - before)
+    };
+    let (_, cold) = round(&mut machine, &mut cancels);
+    assert!(cold > 0, "a cold engine allocates: the counter works");
+    // The balances differ now, and with them nothing that the book sees: the second round does what the first did.
+    let (accepted, warm) = round(&mut machine, &mut cancels);
+    assert!(accepted > 100_000);
+    assert_eq!(warm, 0, "allocations in {} warm commands", orders.len() + cancels.len());
+    let before = allocations();
+    let mut random = Random::new(1, 1);
+    let mut sum = 0u64;
+    for _ in 0..100_000 {
+        sum = sum.wrapping_add(Query::random(&mut random, &population).answer(&machine.engine));
+    }
+    black_box(sum);
+    assert_eq!(allocations(), before, "reads do not allocate");
+}
+
+#[test]
+fn memory_grows_linearly_with_orders() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let bytes = |orders: u32| {
+        let population = Population { users: 1_000, orders, seed: 2 };
+        let setup = population.setup(InitialOrders::OffBand);
+        let before = live_bytes();
+        let mut machine = Machine::new(Rules { limits: Limits { accounts: 1_001, orders }, ..population.rules(0) });
+        assert_eq!(machine.apply(&setup) as usize, setup.len());
+        assert_eq!(machine.engine.stats().open_orders, orders);
+        machine.log = EventLog::default();
+        live_bytes() - before
+    };
+    let (none, quarter, half, full) = (bytes(1), bytes(250_000), bytes(500_000), bytes(1_000_000));
+    let per_order = |total: u64, orders: u64| (total - none) as f64 / orders as f64;
+    let figures = [per_order(quarter, 250_000), per_order(half, 500_000), per_order(full, 1_000_000)];
+    println!("bytes per resting order at 250,000 / 500,000 / 1,000,000: {figures:.1?}; fixed: {none} bytes");
+    assert!(figures.iter().all(|&bytes| bytes <= 64.0), "{figures:?}");
+}
+
+#[test]
+fn memory_grows_linearly_with_accounts() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let bytes = |users: u32| {
+        let population = Population { users, orders: 0, seed: 3 };
+        let setup = population.setup(InitialOrders::OffBand);
+        let before = live_bytes();
+        let mut machine = Machine::new(population.rules(0));
+        assert_eq!(machine.apply(&setup) as usize, setup.len());
+        machine.log = EventLog::default();
+        let mut tree = StateTree::new();
+        {
+            let mut changed = Vec::new();
+            machine.engine.take_changed(&mut changed);
+            assert_eq!(changed.len(), users as usize + 1);
+            let mut records: Vec<(u32, [u8; AccountRecord::ENCODED_LEN])> =
+                changed.iter().map(|record| (record.account.0, record.encode())).collect();
+            tree.update(&mut records, false);
+        }
+        assert!(machine.engine.balances(AccountId(users)).is_some());
+        let total = live_bytes() - before;
+        black_box((&machine.engine, &tree));
+        total
+    };
+    let (none, quarter, half, full) = (bytes(2), bytes(250_000), bytes(500_000), bytes(1_000_000));
+    let per_account = |total: u64, accounts: u64| (total - none) as f64 / accounts as f64;
+    let figures = [per_account(quarter, 250_000), per_account(half, 500_000), per_account(full, 1_000_000)];
+    println!("bytes per account, state tree included, at 250,000 / 500,000 / 1,000,000: {figures:.1?}; fixed: {none} bytes");
+    assert!(figures.iter().all(|&bytes| bytes <= 192.0), "{figures:?}");
+}
