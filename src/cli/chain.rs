@@ -1,0 +1,206 @@
+//! `verify`, `headers`, `prove`, `check-proof`.
+
+use super::output::{Pending, print};
+use super::{EXIT_REFUSED, Failure};
+use clap::Args;
+use indicatif::ProgressBar;
+use joulebook::block::{ChainReader, Header, StoredBlock, TradeProof, check_headers};
+use joulebook::command::{Command, NewOrder, Sequenced};
+use joulebook::event::Event;
+use joulebook::hash::{to_hex, to_hex_reversed};
+use joulebook::node::verify::{VerifyError, verify_file};
+use joulebook::report::{count, kwh, price, watt};
+use joulebook::types::Side;
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Options of `verify`.
+#[derive(Args)]
+pub struct Verify {
+    /// A chain file, as `joulebook run --chain FILE` writes it
+    file: PathBuf,
+}
+
+/// Options of `headers`.
+#[derive(Args)]
+pub struct Headers {
+    /// A chain file
+    file: PathBuf,
+    /// Where to write the headers, 80 bytes each
+    out: PathBuf,
+}
+
+/// Options of `prove`.
+#[derive(Args)]
+pub struct Prove {
+    /// A chain file
+    file: PathBuf,
+    /// Sequence of the transaction: an order's id
+    #[arg(long, value_name = "N")]
+    sequence: u64,
+    /// Where to write the proof (JSON, joulebook.proof.v1) [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Options of `check-proof`.
+#[derive(Args)]
+pub struct CheckProof {
+    /// A proof, as `joulebook prove` writes it
+    proof: PathBuf,
+    /// The chain's headers, as `joulebook headers` writes them
+    #[arg(long, value_name = "FILE")]
+    headers: PathBuf,
+}
+
+impl Verify {
+    /// Verifies and says what was verified.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let bar = ProgressBar::new_spinner();
+        let verified = verify_file(&self.file, &mut |blocks| bar.set_message(format!("{blocks} blocks verified")));
+        bar.finish_and_clear();
+        let verified = verified.map_err(|error| match error {
+            VerifyError::Open { .. } => Failure::usage(error),
+            _ => Failure::refused(format!("{}: {error}", self.file.display())),
+        })?;
+        print(&format!(
+            "{}: valid\n  {} blocks, {} transactions, {} trades, each replayed; every header, Merkle root and state \
+             root agrees\n  work        2^{:.1} hashes expected\n  last block  {}\n  state root  {}\n",
+            self.file.display(),
+            count(verified.blocks),
+            count(verified.transactions),
+            count(verified.fills),
+            verified.work_log2,
+            to_hex_reversed(&verified.tip),
+            to_hex(&verified.state_root),
+        ))?;
+        Ok(0)
+    }
+}
+
+impl Headers {
+    /// Extracts the headers, after checking them as a chain.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let out = Pending::create(&self.out)?;
+        let mut headers = Vec::new();
+        let mut bytes = Vec::new();
+        for_each_block(&self.file, |block| {
+            headers.push(block.header);
+            bytes.extend_from_slice(&block.header.encode());
+            Ok(true)
+        })?;
+        let (tip, _) = check_headers(&headers).map_err(|error| refused(&self.file, error))?;
+        out.write(&bytes)?;
+        print(&format!("{} headers, the last one {}\n", count(headers.len() as u64), to_hex_reversed(&tip)))?;
+        Ok(0)
+    }
+}
+
+impl Prove {
+    /// Finds the transaction and writes its proof.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let out = self.out.as_deref().map(Pending::create).transpose()?;
+        let mut proof = None;
+        let mut last = 0;
+        for_each_block(&self.file, |block| {
+            last = block.seal.last_sequence;
+            let here = (block.seal.first_sequence..=block.seal.last_sequence).contains(&self.sequence);
+            proof = if here { TradeProof::of(block, self.sequence) } else { None };
+            Ok(!here)
+        })?;
+        let Some(proof) = proof else {
+            let Self { file, sequence, .. } = self;
+            let message = format!(
+                "{}: no transaction has sequence {sequence}: it was refused, or lies behind the last one, {last}",
+                file.display()
+            );
+            return Err(Failure { message, code: EXIT_REFUSED });
+        };
+        let json = serde_json::to_string_pretty(&proof).expect("a proof is plain text") + "\n";
+        match out {
+            Some(out) => out.write(json.as_bytes())?,
+            None => print(&json)?,
+        }
+        Ok(0)
+    }
+}
+
+impl CheckProof {
+    /// Checks and says what is proven.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let text = fs::read_to_string(&self.proof).map_err(|error| unreadable(&self.proof, error))?;
+        let proof: TradeProof =
+            serde_json::from_str(&text).map_err(|error| refused(&self.proof, format!("not a proof: {error}")))?;
+        let bytes = fs::read(&self.headers).map_err(|error| unreadable(&self.headers, error))?;
+        let (headers, []) = bytes.as_chunks() else {
+            let length = bytes.len();
+            return Err(refused(&self.headers, format!("{length} bytes are not a number of 80-byte headers")));
+        };
+        let headers: Vec<Header> = headers.iter().map(Header::decode).collect();
+        let (command, events) = proof.check(&headers).map_err(|error| refused(&self.proof, error))?;
+        let (tip, work) = check_headers(&headers).expect("checked with the proof");
+        let mut text = format!("proven: transaction {} of block {}\n", proof.index, count(proof.height));
+        describe(&command, &events, &mut text);
+        let (blocks, tip) = (count(headers.len() as u64), to_hex_reversed(&tip));
+        writeln!(text, "  in a chain of {blocks} blocks with 2^{:.1} hashes of work, the last one {tip}", work.log2())
+            .expect("a string takes all");
+        print(&text)?;
+        Ok(0)
+    }
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    Failure::usage(format!("{} cannot be read: {error}", path.display()))
+}
+
+fn refused(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::refused(format!("{}: {error}", path.display()))
+}
+
+/// Reads a chain file to its end, or until `see` says `false`.
+fn for_each_block(path: &Path, mut see: impl FnMut(&StoredBlock) -> Result<bool, Failure>) -> Result<(), Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let source: Box<dyn Read> = Box::new(BufReader::new(file));
+    let mut reader = ChainReader::open(source).map_err(|error| refused(path, error))?;
+    while let Some(block) = reader.next_block().map_err(|error| refused(path, error))? {
+        if !see(&block)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A command and what it caused, in words.
+fn describe(command: &Sequenced, events: &[Event], out: &mut String) {
+    let said = match command.command {
+        Command::Place(NewOrder { account, side, limit, wh, time_in_force, .. }) => format!(
+            "order {}: account {} {} {} kWh {}, {time_in_force:?}",
+            command.sequence,
+            account.0,
+            if side == Side::Buy { "buys" } else { "sells" },
+            kwh(wh.into()),
+            limit.map_or("at the market".to_string(), |limit| format!("at {} WATT/kWh", price(limit))),
+        ),
+        other => format!("command {}: {other:?}", command.sequence),
+    };
+    writeln!(out, "  {said}").expect("a string takes all");
+    for event in events {
+        let said = match *event {
+            Event::Fill { maker, maker_account, price: at, wh, fee, .. } => format!(
+                "traded {} kWh at {} WATT/kWh with order {} of account {}, grid fee {} WATT",
+                kwh(wh.into()),
+                price(at),
+                maker.0,
+                maker_account.0,
+                watt(fee)
+            ),
+            Event::Rested { price: at, wh, .. } => {
+                format!("rests in the book with {} kWh at {} WATT/kWh", kwh(wh.into()), price(at))
+            }
+            other => format!("{other:?}"),
+        };
+        writeln!(out, "    {said}").expect("a string takes all");
+    }
+}

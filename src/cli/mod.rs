@@ -1,0 +1,88 @@
+//! The command line: what is asked, and how it ends.
+
+mod chain;
+mod output;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A verification found something wrong.
+pub const EXIT_REFUSED: u8 = 1;
+/// Bad usage, or a file that cannot be read or written.
+pub const EXIT_USAGE: u8 = 2;
+/// Ended by Ctrl-C.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+const AFTER_HELP: &str = "\
+Without a command, `joulebook run` runs with its defaults: four scenarios on two stacks, in under a minute.
+
+Examples:
+  joulebook                                            everything, as a newcomer sees it
+  joulebook run --scenario writes --users 100000 --orders 100000     writes on a deep book
+  joulebook run --scenario settlement --chain chain.jb               keep the chain of the settlement scenario,
+  joulebook verify chain.jb                                          verify it, and prove one of its trades:
+  joulebook headers chain.jb headers.bin
+  joulebook prove chain.jb --sequence 500 --out proof.json
+  joulebook check-proof proof.json --headers headers.bin
+
+Exit codes: 0 all is well, 1 a verification refused something (or stacks differ), 2 bad usage or a file that cannot be
+read or written, 130 interrupted by Ctrl-C.";
+
+/// An energy-trading ledger engine with a performance laboratory built in.
+#[derive(Parser)]
+#[command(name = "joulebook", version, after_help = AFTER_HELP, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs scenarios on the baseline and the optimized stack and reports what they did and how fast.
+    Run(Box<run::Run>),
+    /// Verifies a chain file: linkage, proof of work, Merkle roots, and all events and state roots by replay.
+    Verify(chain::Verify),
+    /// Writes the headers of a chain file, 80 bytes each: all that `check-proof` needs of the chain.
+    Headers(chain::Headers),
+    /// Proves one transaction, an order with its fills say, of a chain file.
+    Prove(chain::Prove),
+    /// Checks a proof against the headers alone.
+    CheckProof(chain::CheckProof),
+}
+
+/// Why a command ended without doing what it was asked: a message for people, and an exit code.
+pub struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// Bad usage, or a file.
+    pub fn usage(message: impl ToString) -> Self {
+        Failure { message: message.to_string(), code: EXIT_USAGE }
+    }
+
+    /// Something that does not verify.
+    pub fn refused(message: impl ToString) -> Self {
+        Failure { message: message.to_string(), code: EXIT_REFUSED }
+    }
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command.unwrap_or_else(|| Command::Run(Box::new(run::Run::default_run()))) {
+        Command::Run(run) => run.execute(),
+        Command::Verify(verify) => verify.execute(),
+        Command::Headers(headers) => headers.execute(),
+        Command::Prove(prove) => prove.execute(),
+        Command::CheckProof(check) => check.execute(),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { message, code }) => {
+            eprintln!("error: {message}");
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `joulebook run`.
+
+use super::output::{Pending, print};
+use super::{EXIT_INTERRUPTED, Failure};
+use clap::{Args, Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use joulebook::report::{render_json, render_text};
+use joulebook::scenario::{self, Kind, Options, ScenarioError, StackChoice};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of a run.
+#[derive(Args)]
+#[command(after_help = "\
+Baseline and optimized stack take turns, round by round, on the same operations; a round of the baseline does fewer of
+them, and what both did is compared: events, reads and state must be equal. Amounts in the report are in WATT and kWh.
+
+Examples:
+  joulebook run --quick                                     a few seconds, small sizes
+  joulebook run --scenario writes,mixed --json report.json  two scenarios, and the report as JSON
+  joulebook run --scenario settlement --stack ladder        which change gains how much
+  joulebook run --users 100000 --orders 100000 --scenario writes   a deep book")]
+pub struct Run {
+    /// Scenarios to run, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+    /// Stacks to run
+    #[arg(long, value_enum, default_value = "both")]
+    stack: Stack,
+    /// Accounts that trade, 2 to 1,000,000
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    users: u32,
+    /// Orders that rest in the book at the start, 0 to 10,000,000
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    orders: u32,
+    /// Operations per round of the optimized stack, 1 to 20,000,000; the baseline does its share [default: by scenario]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
+    ops: Option<u64>,
+    /// Seed of the workload: the same seed gives the same operations, digests and blocks
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Leading zero bits that a block's hash must have, 0 to 32; each bit doubles the work
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(0..=32))]
+    difficulty_bits: u32,
+    /// Transactions at which the optimized stack closes a block, 1 to 1,000,000 (the baseline: 10, that is 5 trades)
+    #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    block_transactions: u32,
+    /// Age in ms, of the commands' simulated time (a million commands a second), at which a block closes [default: never]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    block_interval_ms: Option<u64>,
+    /// Interleaved rounds, 1 to 1,000 [default: 7, quick: 3]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: Option<u32>,
+    /// A tenth of the operations, three rounds
+    #[arg(long)]
+    quick: bool,
+    /// Write the report as JSON (joulebook.run.v1) to FILE; "-" is standard output, and the tables go to standard error
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the chain of the settlement scenario to FILE, for verify, headers and prove
+    #[arg(long, value_name = "FILE")]
+    chain: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    /// Market-data reads: prices, book depth, balances, statistics
+    Reads,
+    /// Orders placed (67 %) and cancelled (33 %), the engine alone
+    Writes,
+    /// Pairs of orders that trade, settled into sealed blocks
+    Settlement,
+    /// 70 % reads, 25 % writes, 5 % settlements, in sealed blocks
+    Mixed,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stack {
+    /// Baseline and optimized, and the ladder of the settlement scenario
+    Both,
+    /// The naive stack alone
+    Baseline,
+    /// The optimized stack alone
+    Optimized,
+    /// Baseline to optimized, one change at a time, in every scenario
+    Ladder,
+}
+
+impl Run {
+    /// What `joulebook` without arguments does.
+    pub fn default_run() -> Self {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            run: Run,
+        }
+        Defaults::parse_from(["joulebook"]).run
+    }
+
+    fn options(&self, chain: Option<&Path>) -> Options {
+        let scenarios = if self.scenario.is_empty() {
+            Kind::ALL.to_vec()
+        } else {
+            let named = |scenario: &Scenario| match scenario {
+                Scenario::Reads => Kind::Reads,
+                Scenario::Writes => Kind::Writes,
+                Scenario::Settlement => Kind::Settlement,
+                Scenario::Mixed => Kind::Mixed,
+            };
+            let mut kinds: Vec<Kind> = self.scenario.iter().map(named).collect();
+            kinds.sort();
+            kinds.dedup();
+            kinds
+        };
+        let stacks = match self.stack {
+            Stack::Both => StackChoice::Both,
+            Stack::Baseline => StackChoice::Baseline,
+            Stack::Optimized => StackChoice::Optimized,
+            Stack::Ladder => StackChoice::Ladder,
+        };
+        Options {
+            scenarios,
+            stacks,
+            users: self.users,
+            orders: self.orders,
+            operations: self.ops,
+            seed: self.seed,
+            difficulty_bits: self.difficulty_bits,
+            block_transactions: self.block_transactions,
+            block_interval_ms: self.block_interval_ms,
+            rounds: self.rounds,
+            quick: self.quick,
+            chain: chain.map(Path::to_path_buf),
+        }
+    }
+
+    /// Runs, prints, writes.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let to_stdout = self.json.as_deref() == Some(Path::new("-"));
+        // Bad paths fail now, not after a minute of work.
+        let json = self.json.as_deref().filter(|_| !to_stdout).map(Pending::create).transpose()?;
+        let chain = self.chain.as_deref().map(Pending::create).transpose()?;
+        let options = self.options(chain.as_ref().map(Pending::temporary));
+        let stop = stop_on_ctrl_c()?;
+        let bar = progress_bar();
+        let mut progress = |step: scenario::Progress<'_>| {
+            bar.set_length(step.total);
+            bar.set_position(step.done);
+            bar.set_message(step.doing.to_string());
+        };
+        let report = scenario::run(&options, &mut progress, &stop);
+        bar.finish_and_clear();
+        let report = report.map_err(|error| match error {
+            ScenarioError::Differs { .. } => Failure::refused(error),
+            _ => Failure::usage(error),
+        })?;
+        if to_stdout {
+            eprint!("{}", render_text(&report, columns(), false));
+            print(&render_json(&report))?;
+        } else {
+            let terminal = std::io::stdout().is_terminal();
+            let bold = terminal && std::env::var_os("NO_COLOR").is_none();
+            print(&render_text(&report, columns(), bold))?;
+        }
+        if let Some(json) = json {
+            json.write(render_json(&report).as_bytes())?;
+        }
+        if let Some(chain) = chain
+            && report.complete
+        {
+            chain.commit()?;
+        }
+        Ok(if report.complete { 0 } else { EXIT_INTERRUPTED })
+    }
+}
+
+/// The first Ctrl-C asks the run to stop and report what it has; the second ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(EXIT_INTERRUPTED));
+        }
+        eprintln!("\nstopping after this step; once more to stop at once");
+    })
+    .map_err(|error| Failure::usage(format!("Ctrl-C cannot be caught: {error}")))?;
+    Ok(stop)
+}
+
+/// On a terminal only: indicatif's bar to standard error hides itself elsewhere.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").expect("a valid template");
+    bar.set_style(style);
+    bar
+}
+
+/// Width of the terminal, within what tables can use; 120 where there is none.
+fn columns() -> u16 {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+    if size == 0 { 120 } else { size.clamp(60, 140) }
+}

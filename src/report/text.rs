@@ -1,0 +1,314 @@
+//! The report as tables on a terminal.
+
+use super::format::{count, duration_ns, kwh, rate, three_digits, watt};
+use crate::scenario::{Component, Ratio, Reading, RunReport, Rung, ScenarioResult};
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Lays the report out for a terminal of this many columns (at least 60). `bold` marks headings with ANSI codes.
+pub fn render(report: &RunReport, columns: u16, bold: bool) -> String {
+    let page = Page { columns: columns.max(60), bold };
+    let mut out = String::new();
+    page.head(report, &mut out);
+    let names: Vec<&str> = report.scenarios.iter().map(|result| result.name.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    for name in names.into_iter().filter(|name| seen.insert(*name)) {
+        page.scenario(report, name, &mut out);
+    }
+    if !report.ratios.is_empty() {
+        page.ratios(&report.ratios, &mut out);
+    }
+    if !report.ladder.is_empty() {
+        page.ladder(&report.ladder, &mut out);
+    }
+    if !report.components.is_empty() {
+        page.components(&report.components, report.bottleneck.as_deref(), &mut out);
+    }
+    if !report.complete {
+        out.push_str("\nInterrupted: this is what was measured until then.\n");
+    }
+    out
+}
+
+struct Page {
+    columns: u16,
+    bold: bool,
+}
+
+impl Page {
+    fn heading(&self, text: &str, out: &mut String) {
+        let (on, off) = if self.bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        writeln!(out, "\n{on}{text}{off}").expect("a string takes all");
+    }
+
+    /// A paragraph, broken between words.
+    fn paragraph(&self, text: &str, out: &mut String) {
+        let mut width = 0;
+        for word in text.split_whitespace() {
+            let length = word.chars().count();
+            if width > 0 && width + 1 + length > usize::from(self.columns) {
+                out.push('\n');
+                width = 0;
+            } else if width > 0 {
+                out.push(' ');
+                width += 1;
+            }
+            out.push_str(word);
+            width += length;
+        }
+        out.push('\n');
+    }
+
+    fn table(&self, header: &[&str], rows: Vec<Vec<String>>, left: &[usize]) -> String {
+        let mut table = Table::new();
+        table.load_style(UTF8_BORDERS_ONLY);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.columns);
+        table.set_header(header.to_vec());
+        rows.into_iter().for_each(|row| {
+            table.add_row(row);
+        });
+        for (at, column) in table.column_iter_mut().enumerate() {
+            if !left.contains(&at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        format!("{table}\n")
+    }
+
+    fn head(&self, report: &RunReport, out: &mut String) {
+        let (place, asked) = (&report.environment, &report.settings);
+        if !report.complete {
+            out.push_str("Interrupted: a partial report.\n");
+        }
+        self.heading(&format!("joulebook {}", place.version), out);
+        self.paragraph(
+            &format!("{}, {} CPUs, {}; SHA-256 by {}.", place.cpu, place.cpus, place.platform, place.sha256),
+            out,
+        );
+        let interval = asked.block_interval_ms.map_or(String::new(), |ms| format!(" or {ms} ms"));
+        self.paragraph(
+            &format!(
+                "Seed {}, {} users, {} orders at the start, {} difficulty bits, blocks of {} transactions{interval} \
+                 (baseline: {}), {} interleaved rounds{}. Times in blocks are simulated, so that a seed always gives the \
+                 same chain.",
+                asked.seed,
+                count(asked.users.into()),
+                count(asked.orders.into()),
+                asked.difficulty_bits,
+                count(asked.block_transactions.into()),
+                asked.baseline_block_transactions,
+                asked.rounds,
+                if asked.quick { ", quick sizes" } else { "" },
+            ),
+            out,
+        );
+        if !place.optimized_build {
+            self.paragraph("WARNING: this is not an optimized build; run with `cargo run --release`.", out);
+        }
+    }
+
+    fn scenario(&self, report: &RunReport, name: &str, out: &mut String) {
+        let results: Vec<&ScenarioResult> = report.scenarios.iter().filter(|result| result.name == name).collect();
+        self.heading(name, out);
+        self.paragraph(&format!("One operation: {}.", results[0].operation), out);
+        let mut header = vec![""];
+        header.extend(results.iter().map(|result| result.stack.as_str()));
+        let rows = rows(&results);
+        out.push_str(&self.table(&header, rows, &[0]));
+        self.paragraph(&format!("Latency is {}.", results[0].latency_of), out);
+        self.paragraph(&format!("Network: {} bytes ({}).", results[0].resources.network_bytes, results[0].resources.network_note), out);
+        if let Some(operations) = results[0].verified_operations {
+            let operations = count(operations);
+            self.paragraph(
+                &format!("Verified: over the first {operations} operations all stacks gave the same events, reads and state."),
+                out,
+            );
+        }
+    }
+
+    fn ratios(&self, ratios: &[Ratio], out: &mut String) {
+        self.heading("Optimized over baseline, operations per second", out);
+        let row = |ratio: &Ratio| {
+            vec![
+                ratio.name.clone(),
+                times(ratio.median),
+                format!("{} to {}", times(ratio.low), times(ratio.high)),
+                format!("{:.1} %", 100.0 * ratio.confidence),
+                ratio.rounds.to_string(),
+            ]
+        };
+        let header = ["scenario", "median", "interval", "confidence", "rounds"];
+        out.push_str(&self.table(&header, ratios.iter().map(row).collect(), &[0]));
+    }
+
+    fn ladder(&self, rungs: &[Rung], out: &mut String) {
+        self.heading("Ladder: one change at a time", out);
+        let row = |rung: &Rung| {
+            vec![
+                rung.scenario.clone(),
+                rung.stack.clone(),
+                rate(rung.ops_per_second),
+                times(rung.step),
+                times(rung.total),
+                rung.change.clone(),
+            ]
+        };
+        let header = ["scenario", "stack", "operations", "step", "total", "what changed"];
+        out.push_str(&self.table(&header, rungs.iter().map(row).collect(), &[0, 1, 5]));
+    }
+
+    fn components(&self, components: &[Component], bottleneck: Option<&str>, out: &mut String) {
+        self.heading("Components, dearest first, each by itself on one thread", out);
+        let row = |part: &Component| {
+            vec![
+                part.name.clone(),
+                duration_ns(part.ns_per_operation),
+                rate(part.ops_per_second),
+                part.share.map_or("-".to_string(), |share| format!("{:.1} %", 100.0 * share)),
+                part.what.clone(),
+            ]
+        };
+        let header = ["component", "each", "alone", "of a trade", "what"];
+        out.push_str(&self.table(&header, components.iter().map(row).collect(), &[0, 4]));
+        if let Some(bottleneck) = bottleneck {
+            self.paragraph(&format!("Bottleneck: {bottleneck}."), out);
+        }
+    }
+}
+
+type Column<'a> = (&'a str, &'a dyn Fn(&ScenarioResult) -> String);
+
+fn rows(results: &[&ScenarioResult]) -> Vec<Vec<String>> {
+    let latency = |result: &ScenarioResult, read: fn(&crate::scenario::Latency) -> f64| {
+        result.latency_ns.as_ref().map_or("not sampled".to_string(), |latency| duration_ns(read(latency)))
+    };
+    let columns: &[Column<'_>] = &[
+        ("operations a second", &|r| rate(r.ops_per_second)),
+        ("  slowest to fastest round", &|r| {
+            format!("{} to {}", rate(r.ops_per_second_range[0]), rate(r.ops_per_second_range[1]))
+        }),
+        ("operations a round", &|r| count(r.operations)),
+        ("latency mean", &|r| latency(r, |l| l.mean)),
+        ("  p50", &|r| latency(r, |l| l.p50 as f64)),
+        ("  p95", &|r| latency(r, |l| l.p95 as f64)),
+        ("  p99", &|r| latency(r, |l| l.p99 as f64)),
+        ("  p99.9", &|r| latency(r, |l| l.p999 as f64)),
+        ("  max", &|r| latency(r, |l| l.max as f64)),
+        ("error rate", &error_rate),
+        ("  rejects", &rejects),
+        ("wall a round", &|r| duration_ns(1e9 * r.resources.wall_seconds)),
+        ("CPU a round", &|r| reading(&r.resources.cpu_seconds, |seconds| duration_ns(1e9 * seconds))),
+        ("peak memory", &|r| reading(&r.resources.peak_rss_mib, |mib| format!("{} MiB", three_digits(mib)))),
+        ("work: reads", &|r| count(r.work.reads)),
+        ("  orders accepted", &|r| count(r.work.orders_accepted)),
+        ("  orders cancelled", &|r| count(r.work.orders_cancelled)),
+        ("  fills", &|r| count(r.work.fills)),
+        ("  token transfers", &|r| count(r.work.transfers)),
+        ("  energy, kWh", &|r| kwh(r.work.energy_wh)),
+        ("  grid fees, WATT", &|r| watt(r.work.fees)),
+        ("  blocks", &|r| count(r.work.blocks)),
+        ("  transactions in blocks", &|r| count(r.work.transactions)),
+        ("  nonces tried", &|r| count(r.work.hashes)),
+        ("  last block", &|r| if r.work.tip.is_empty() { "-".to_string() } else { r.work.tip[..16].to_string() }),
+        ("state digest", &|r| r.digest[..16].to_string()),
+    ];
+    let row = |(name, read): &Column<'_>| {
+        let mut row = vec![name.to_string()];
+        row.extend(results.iter().map(|result| read(result)));
+        row
+    };
+    // Rows that are zero or empty for every stack say nothing, except what an honest report must say.
+    let says_something = |row: &Vec<String>| {
+        let optional = row[0].starts_with("  ") || row[0].starts_with("work");
+        !optional || row[1..].iter().any(|cell| !["0", "-", "0.000", "0.00000000"].contains(&cell.as_str()))
+    };
+    columns.iter().map(row).filter(says_something).collect()
+}
+
+fn error_rate(result: &ScenarioResult) -> String {
+    if result.work.commands == 0 { "no commands".to_string() } else { format!("{:.3} %", 100.0 * result.error_rate) }
+}
+
+fn rejects(result: &ScenarioResult) -> String {
+    let listed: Vec<String> = result.rejects.iter().map(|(reason, &n)| format!("{reason} {}", count(n))).collect();
+    if listed.is_empty() { "-".to_string() } else { listed.join(", ") }
+}
+
+fn reading(reading: &Reading, show: impl Fn(f64) -> String) -> String {
+    match reading {
+        Reading::Value(value) => show(*value),
+        Reading::Unavailable(reason) => format!("unavailable: {reason}"),
+    }
+}
+
+fn times(ratio: f64) -> String {
+    if ratio >= 1_000.0 { format!("{}x", count(ratio.round() as u64)) } else { format!("{}x", three_digits(ratio)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Kind, Options, StackChoice, run};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    fn small_report() -> RunReport {
+        let options = Options {
+            scenarios: Kind::ALL.to_vec(),
+            stacks: StackChoice::Both,
+            users: 5,
+            orders: 4,
+            operations: Some(300),
+            seed: 1,
+            difficulty_bits: 2,
+            block_transactions: 64,
+            block_interval_ms: Some(1),
+            rounds: Some(2),
+            quick: true,
+            chain: None,
+        };
+        run(&options, &mut |_| {}, &Arc::new(AtomicBool::new(false))).unwrap()
+    }
+
+    #[test]
+    fn text_holds_every_scenario_and_keeps_to_the_width() {
+        let mut report = small_report();
+        for columns in [60, 80, 120] {
+            let text = render(&report, columns, false);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(columns), "{widest} > {columns}\n{text}");
+            for result in &report.scenarios {
+                assert!(text.contains(&result.digest[..16]) && text.contains(&rate(result.ops_per_second)));
+            }
+            for wanted in ["same events, reads and state", "Ladder", "Bottleneck", "Network: 0 bytes", "p99.9"] {
+                let flat = text.replace('\n', " ");
+                assert!(flat.contains(wanted), "{wanted} is missing:\n{text}");
+            }
+        }
+        report.complete = false;
+        report.scenarios[0].resources.peak_rss_mib = Reading::Unavailable("no /proc".to_string());
+        let partial = render(&report, 120, false);
+        assert!(partial.starts_with("Interrupted") && partial.trim_end().ends_with("until then."));
+        assert!(partial.contains("unavailable: no /proc"));
+    }
+
+    #[test]
+    fn json_has_the_promised_names() {
+        let report = small_report();
+        let json: serde_json::Value = serde_json::from_str(&crate::report::render_json(&report)).unwrap();
+        assert_eq!(json["schema"], "joulebook.run.v1");
+        let names = [
+            "name", "stack", "operations", "ops_per_second", "latency_ns", "error_rate", "rejects", "resources", "work",
+            "digest",
+        ];
+        for scenario in json["scenarios"].as_array().unwrap() {
+            assert!(names.iter().all(|name| !scenario[name].is_null()), "{scenario}");
+        }
+        assert_eq!(json["scenarios"].as_array().unwrap().len(), 8);
+        assert_eq!(json["ratios"].as_array().unwrap().len(), 4);
+        assert!(json["scenarios"][4]["work"]["fills"].as_u64().unwrap() > 0);
+        assert!(json["scenarios"][0]["resources"]["peak_rss_mib"].is_object());
+    }
+}
