@@ -7,8 +7,7 @@
 //!  3      flags: 1 market, 2 post-only               all integers little-endian
 //! ```
 
-use crate::types::{AccountId, Address, OrderId, Sequence, Side, Ticks, TimeInForce, TimeNs, Token, Wh};
-use thiserror::Error;
+use crate::types::{AccountId, Address, DecodeError, OrderId, Sequence, Side, Ticks, TimeInForce, TimeNs, Token, Wh};
 
 /// What can be asked of the ledger. Amounts are in the token's smallest unit (10^-8 WATT, Wh, 1 GRID).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,25 +134,6 @@ pub struct Sequenced {
     pub command: Command,
 }
 
-/// Why 64 bytes are not a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum DecodeError {
-    /// A tag byte has no meaning.
-    #[error("{field} has the unknown value {value}")]
-    Unknown {
-        /// Which tag.
-        field: &'static str,
-        /// Its value.
-        value: u8,
-    },
-    /// Bytes that this kind does not use are not zero: the same command must not have two encodings.
-    #[error("bytes that a command or event of kind {kind} does not use are not zero")]
-    NotCanonical {
-        /// The kind byte.
-        kind: u8,
-    },
-}
-
 const FLAG_MARKET: u8 = 1;
 const FLAG_POST_ONLY: u8 = 2;
 
@@ -251,9 +231,7 @@ impl Sequenced {
                 Command::Place(NewOrder { account, side, limit, wh: word(28), time_in_force, post_only })
             }
             10 => Command::Cancel { account, order: OrderId(amount) },
-            11 => {
-                Command::Replace { account, order: OrderId(amount), price: word(32) as i32, wh: word(36), post_only }
-            }
+            11 => Command::Replace { account, order: OrderId(amount), price: word(32) as i32, wh: word(36), post_only },
             value => return Err(DecodeError::Unknown { field: "command kind", value }),
         };
         let decoded = Sequenced { sequence: long(8), time: long(16), command };

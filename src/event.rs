@@ -8,8 +8,7 @@
 //! A command causes either one [`Event::Rejected`], and then nothing changed, or one or more other events. An accepted
 //! order causes its fills in order and then, unless the last fill says `taker_done`, one `Rested` or `Expired`.
 
-use crate::command::DecodeError;
-use crate::types::{AccountId, OrderId, Ticks, Token, Wh};
+use crate::types::{AccountId, DecodeError, OrderId, Ticks, Token, Wh};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +218,9 @@ impl Event {
         let (kind, code, account, long, price, wh, last) = match *self {
             Event::Rejected { reason } => (1, reason as u8, 0, 0, 0, 0, 0),
             Event::Opened { account } => (2, 0, account.0, 0, 0, 0, 0),
-            Event::Balance { token, account, available, locked } => (3, token as u8, account.0, available, 0, 0, locked),
+            Event::Balance { token, account, available, locked } => {
+                (3, token as u8, account.0, available, 0, 0, locked)
+            }
             Event::Fill { maker, maker_account, price, wh, fee, maker_done, taker_done } => {
                 (4, u8::from(maker_done) + 2 * u8::from(taker_done), maker_account.0, maker.0, price, wh, fee)
             }
@@ -380,7 +381,15 @@ mod tests {
         let (order, account) = (OrderId(9), AccountId(8));
         let mut events = vec![
             Event::Opened { account },
-            Event::Fill { maker: order, maker_account: account, price: 7, wh: 6, fee: 5, maker_done: true, taker_done: false },
+            Event::Fill {
+                maker: order,
+                maker_account: account,
+                price: 7,
+                wh: 6,
+                fee: 5,
+                maker_done: true,
+                taker_done: false,
+            },
             Event::Rested { order, price: i32::MIN, wh: u32::MAX },
             Event::Cancelled { order, account, price: -1, wh: 1, self_trade: true },
             Event::Replaced { order, price: 1, wh: 2, kept_priority: true },

@@ -47,7 +47,13 @@ pub struct Sealed {
 }
 
 /// Searches the range for the lowest nonce that meets the target.
-pub fn search(header: &Header, range: RangeInclusive<u32>, target: &Target, how: Search, cancel: &AtomicBool) -> Outcome {
+pub fn search(
+    header: &Header,
+    range: RangeInclusive<u32>,
+    target: &Target,
+    how: Search,
+    cancel: &AtomicBool,
+) -> Outcome {
     match how {
         Search::Sequential => search_sequential(*header, range, target, cancel),
         Search::Parallel => search_parallel(header, range, target, cancel),

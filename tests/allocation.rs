@@ -164,6 +164,8 @@ fn memory_grows_linearly_with_accounts() {
     let (none, quarter, half, full) = (bytes(2), bytes(250_000), bytes(500_000), bytes(1_000_000));
     let per_account = |total: u64, accounts: u64| (total - none) as f64 / accounts as f64;
     let figures = [per_account(quarter, 250_000), per_account(half, 500_000), per_account(full, 1_000_000)];
-    println!("bytes per account, state tree included, at 250,000 / 500,000 / 1,000,000: {figures:.1?}; fixed: {none} bytes");
+    println!(
+        "bytes per account, state tree included, at 250,000 / 500,000 / 1,000,000: {figures:.1?}; fixed: {none} bytes"
+    );
     assert!(figures.iter().all(|&bytes| bytes <= 192.0), "{figures:?}");
 }

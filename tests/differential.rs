@@ -80,8 +80,12 @@ fn shrink(commands: &[Command], differs: impl Fn(&[Command]) -> Option<String>) 
         }
         chunk = chunk.div_ceil(2);
     }
-    let listed: Vec<_> =
-        kept.iter().enumerate().filter(|(_, command)| **command != NOTHING).map(|(at, c)| format!("  {}: {c:?}", at + 1)).collect();
+    let listed: Vec<_> = kept
+        .iter()
+        .enumerate()
+        .filter(|(_, command)| **command != NOTHING)
+        .map(|(at, c)| format!("  {}: {c:?}", at + 1))
+        .collect();
     (kept, format!("{message}\nafter only these commands:\n{}", listed.join("\n")))
 }
 
@@ -90,10 +94,11 @@ fn assert_equal<E: Engine>(profile: u64, seed: u64, commands: usize) -> EventLog
     let sent = Chaos::new(chaos, seed).commands(commands);
     if let Some(found) = difference::<E>(chaos.rules, &sent) {
         // Cut behind the first difference before shrinking: most of the commands are behind it.
-        let needed = (1..).map(|power| (1usize << power).min(sent.len())).find(|&count| {
-            count == sent.len() || difference::<E>(chaos.rules, &sent[..count]).is_some()
-        });
-        let (_, report) = shrink(&sent[..needed.expect("all of them differ")], |fewer| difference::<E>(chaos.rules, fewer));
+        let needed = (1..)
+            .map(|power| (1usize << power).min(sent.len()))
+            .find(|&count| count == sent.len() || difference::<E>(chaos.rules, &sent[..count]).is_some());
+        let (_, report) =
+            shrink(&sent[..needed.expect("all of them differ")], |fewer| difference::<E>(chaos.rules, fewer));
         panic!("profile {profile}, seed {seed}: {found}\nshrunk to: {report}");
     }
     let mut log = EventLog::default();
@@ -199,7 +204,8 @@ fn rejected_commands_change_nothing() {
 #[test]
 fn the_shrinker_finds_a_small_cause() {
     // A difference that needs exactly these two commands, in this order.
-    let needles = [Command::Mint { account: AccountId(1), amount: 111 }, Command::Mint { account: AccountId(2), amount: 222 }];
+    let needles =
+        [Command::Mint { account: AccountId(1), amount: 111 }, Command::Mint { account: AccountId(2), amount: 222 }];
     let mut commands = Chaos::new(ChaosProfile::by_number(0), 3).commands(1_000);
     commands[400] = needles[0];
     commands[700] = needles[1];

@@ -152,18 +152,26 @@ fn a_self_trade_does_not_wedge_the_book() {
                 SelfTrade::CancelMaker => {
                     assert!(matches!(
                         own[..],
-                        [Event::Cancelled { self_trade: true, .. }, Event::Fill { wh: 1_000, .. }, Event::Rested { wh: 500, .. }]
+                        [
+                            Event::Cancelled { self_trade: true, .. },
+                            Event::Fill { wh: 1_000, .. },
+                            Event::Rested { wh: 500, .. }
+                        ]
                     ));
                     1
                 }
                 SelfTrade::CancelBoth => {
-                    assert!(matches!(own[..], [Event::Cancelled { self_trade: true, .. }, Event::Expired { wh: 1_500, .. }]));
+                    assert!(matches!(
+                        own[..],
+                        [Event::Cancelled { self_trade: true, .. }, Event::Expired { wh: 1_500, .. }]
+                    ));
                     1
                 }
             };
             assert_eq!(market.resting(), expected_resting);
             // The market goes on: another account trades as if nothing had been.
-            let other = market.place(3, if policy == SelfTrade::CancelMaker { Side::Sell } else { Side::Buy }, 100, 500);
+            let other =
+                market.place(3, if policy == SelfTrade::CancelMaker { Side::Sell } else { Side::Buy }, 100, 500);
             assert!(matches!(other[..], [Event::Fill { wh: 500, taker_done: true, .. }]), "{policy:?}: {other:?}");
         }
     }
@@ -269,10 +277,12 @@ fn an_unmined_block_is_not_valid() {
     let mut block = reader.next_block().unwrap().unwrap();
     check_block(&block, 0, &params.hash(), 0, &params).expect("as sealed");
     // Four bits of work: most other nonces do not have it.
-    block.header.nonce = (block.header.nonce + 1..).find(|&nonce| {
-        block.header.nonce = nonce;
-        block.header.hash()[31] >> 4 != 0
-    }).unwrap();
+    block.header.nonce = (block.header.nonce + 1..)
+        .find(|&nonce| {
+            block.header.nonce = nonce;
+            block.header.hash()[31] >> 4 != 0
+        })
+        .unwrap();
     let refused = check_block(&block, 0, &params.hash(), 0, &params).unwrap_err();
     assert!(matches!(refused, BlockError::Work { .. }), "{refused}");
 }

@@ -140,7 +140,8 @@ mod tests {
             let (account, amount) = (AccountId(1), index);
             let command = Command::Mint { account, amount };
             let refused = index % 7 == 3;
-            let event = if refused { Event::Rejected { reason: Reject::ZeroAmount } } else { Event::Opened { account } };
+            let event =
+                if refused { Event::Rejected { reason: Reject::ZeroAmount } } else { Event::Opened { account } };
             // Up to eight events, so that both ways of hashing are taken.
             let count = if refused { 1 } else { 1 + index % 8 };
             let events = vec![event; count as usize];

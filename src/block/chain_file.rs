@@ -11,9 +11,10 @@
 //! nobody can forge is the header chain. The tail makes a cut at a block's end visible.
 
 use super::{Body, ChainParams, Header, ParamsError, SealRecord};
-use crate::command::{DecodeError, Sequenced};
+use crate::command::Sequenced;
 use crate::event::Event;
 use crate::hash::{Digest, sha256};
+use crate::types::DecodeError;
 use std::io::{ErrorKind, Read, Write};
 use thiserror::Error;
 

@@ -41,7 +41,13 @@ pub enum BlockError {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_header(header: &Header, block: u64, previous: &Digest, previous_time: u32, bits: u32) -> Result<Digest, BlockError> {
+pub fn check_header(
+    header: &Header,
+    block: u64,
+    previous: &Digest,
+    previous_time: u32,
+    bits: u32,
+) -> Result<Digest, BlockError> {
     if header.version != Header::VERSION {
         return Err(BlockError::Version { block, found: header.version });
     }
@@ -103,9 +109,7 @@ pub fn check_block(
     let (Some(first), Some(last)) = (stored.commands.first(), stored.commands.last()) else {
         return Err(BlockError::Empty { block });
     };
-    if let Some(transaction) =
-        stored.transactions().position(|(_, events)| events.is_empty() || !is_accepted(events))
-    {
+    if let Some(transaction) = stored.transactions().position(|(_, events)| events.is_empty() || !is_accepted(events)) {
         return Err(BlockError::Refused { block, transaction });
     }
     let ascending = stored.commands.is_sorted_by(|a, b| a.sequence < b.sequence);

@@ -2,10 +2,10 @@
 
 use super::body::transaction_message;
 use super::{BlockError, Header, StoredBlock, check_headers, merkle};
-use crate::command::{DecodeError, Sequenced};
+use crate::command::Sequenced;
 use crate::event::Event;
 use crate::hash::{Digest, sha256, to_hex};
-use crate::types::Sequence;
+use crate::types::{DecodeError, Sequence};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -66,7 +66,7 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// Delivery versus payment of one fill.
     fn settle(&mut self, settlement: &Settlement);
 
-    /// See [`Engine::take_changed`].
+    /// See [`Engine::take_changed`](super::Engine::take_changed).
     fn take_changed(&mut self, out: &mut Vec<AccountRecord>);
 }
 

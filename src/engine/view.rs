@@ -13,6 +13,7 @@ pub struct BestPrices {
 
 /// One price level as a reader sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct LevelView {
     /// Its price.
     pub price: Ticks,

@@ -82,17 +82,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn peak_memory_follows_allocations() {
-        reset_peak_rss().unwrap();
-        let before = peak_rss_mib().unwrap();
-        let block = vec![1u8; 64 << 20];
-        std::hint::black_box(&block);
-        drop(block);
-        assert!(peak_rss_mib().unwrap() > before + 50.0);
-    }
-
-    #[test]
     fn machine_is_named() {
         assert!(!cpu_model().is_empty() && cpus() >= 1);
     }

@@ -57,7 +57,10 @@ pub struct Node<E: Engine> {
 }
 
 enum Sealing {
-    Here { station: Box<SealStation>, spare: ClosedBlock },
+    Here {
+        station: Box<SealStation>,
+        spare: ClosedBlock,
+    },
     Beside {
         to: SyncSender<ClosedBlock>,
         back: Receiver<ClosedBlock>,
@@ -132,8 +135,8 @@ impl<E: Engine> Node<E> {
             self.filling.transactions += self.engine.apply(batch, &mut self.filling.body.log);
             self.filling.body.push(batch);
             self.next += now.len() as Sequence;
-            let flooded = self.filling.body.commands.len()
-                >= COMMANDS_PER_TRANSACTION_MAX * self.policy.transactions as usize;
+            let flooded =
+                self.filling.body.commands.len() >= COMMANDS_PER_TRANSACTION_MAX * self.policy.transactions as usize;
             if self.filling.transactions == self.policy.transactions || (flooded && self.filling.transactions > 0) {
                 self.close_block()?;
             } else if flooded {

@@ -36,6 +36,8 @@ pub struct Stack {
     pub change: &'static str,
     /// Its engine.
     pub engine: EngineKind,
+    /// Whether reads that nothing comes between are answered on all cores.
+    pub parallel_reads: bool,
     /// Whether it closes blocks at `block_transactions`; otherwise at [`Stack::BASELINE_BLOCK_TRANSACTIONS`].
     pub batches: bool,
     /// Its sealing.
@@ -61,6 +63,7 @@ impl Stack {
             name: "baseline",
             change: "sorted queues, hash maps, 5 trades a block, a fresh header for every nonce, one thread",
             engine: EngineKind::Baseline,
+            parallel_reads: false,
             batches: false,
             plan: NAIVE,
         },
@@ -68,6 +71,7 @@ impl Stack {
             name: "+book",
             change: "slab arena, level vectors, bitmap of prices, order id table, kept depth",
             engine: EngineKind::BookOverMaps,
+            parallel_reads: false,
             batches: false,
             plan: NAIVE,
         },
@@ -75,6 +79,7 @@ impl Stack {
             name: "+balances",
             change: "struct of arrays, incremental state root",
             engine: EngineKind::Optimized,
+            parallel_reads: false,
             batches: false,
             plan: NAIVE,
         },
@@ -82,6 +87,7 @@ impl Stack {
             name: "+batching",
             change: "large blocks: one nonce search for many transactions",
             engine: EngineKind::Optimized,
+            parallel_reads: false,
             batches: true,
             plan: NAIVE,
         },
@@ -89,13 +95,15 @@ impl Stack {
             name: "+hashing",
             change: "midstate, nonce search and Merkle tree on all cores",
             engine: EngineKind::Optimized,
+            parallel_reads: false,
             batches: true,
             plan: FAST,
         },
         Stack {
             name: "optimized",
-            change: "block n is sealed while the engine fills block n + 1",
+            change: "block n is sealed while the engine fills block n + 1; reads on all cores",
             engine: EngineKind::Optimized,
+            parallel_reads: true,
             batches: true,
             plan: SealPlan { beside: true, ..FAST },
         },

@@ -198,4 +198,3 @@ impl SealStation {
         self.totals
     }
 }
-

@@ -98,7 +98,8 @@ mod tests {
             let mut bitmap = Bitmap::new(len as usize);
             let mut set = BTreeSet::new();
             for step in 0..4_000 {
-                let member = if step % 3 == 0 { len - 1 - random.next_u32() % len.min(9) } else { random.next_u32() % len };
+                let member =
+                    if step % 3 == 0 { len - 1 - random.next_u32() % len.min(9) } else { random.next_u32() % len };
                 if random.next_u32() % 5 < 3 {
                     bitmap.insert(member);
                     set.insert(member);
@@ -108,7 +109,11 @@ mod tests {
                     set.remove(&member);
                 }
                 assert_eq!(bitmap.first(), set.first().copied(), "len {len}");
-                assert_eq!(bitmap.next_after(member), set.range(member + 1..).next().copied(), "len {len} after {member}");
+                assert_eq!(
+                    bitmap.next_after(member),
+                    set.range(member + 1..).next().copied(),
+                    "len {len} after {member}"
+                );
             }
         }
     }

@@ -46,7 +46,7 @@ pub struct Front<T> {
 }
 
 /// An order book over a band of prices.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Book<T> {
     orders: Slab<Resting<T>>,
     sides: [BookSide; 2],
@@ -103,6 +103,15 @@ impl BookSide {
     }
 }
 
+/// A clone has the capacity of its original, so that it is as warm.
+impl<T: Clone> Clone for Book<T> {
+    fn clone(&self) -> Self {
+        let mut orders = self.orders.clone();
+        orders.reserve(self.orders.capacity() - self.orders.len());
+        Book { orders, sides: self.sides.clone(), ..*self }
+    }
+}
+
 impl<T: Copy> Book<T> {
     /// An empty book for limit prices `price_min..=price_max` in steps of `tick`, with room for `orders` orders reserved
     /// (memory that is not used is not touched).
@@ -140,6 +149,13 @@ impl<T: Copy> Book<T> {
             Side::Buy => self.price_max.wrapping_sub(distance),
             Side::Sell => self.price_min.wrapping_add(distance),
         }
+    }
+
+    /// The best price of a side.
+    #[inline]
+    pub fn best_price(&self, side: Side) -> Option<Ticks> {
+        let best = self.sides[side as usize].best;
+        (best != NONE).then(|| self.price(side, best))
     }
 
     /// The order that trades next.

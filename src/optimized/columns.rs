@@ -147,19 +147,24 @@ impl Ledger for Columns {
     #[inline]
     fn escrow(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {
         let at = account.index();
-        // No sum overflows: what is available and what is locked are both part of a supply that fits 64 bits.
-        let watt = self.available[WATT][at] + old.watt;
-        let energy = self.available[ENERGY][at] + old.energy;
-        if watt < new.watt {
+        // A buyer's columns of energy and, mostly, a seller's of money are not touched: in a market of many accounts each
+        // column is a cache miss. No sum overflows: available and locked are both part of a supply that fits 64 bits.
+        let (moves_watt, moves_energy) = (old.watt | new.watt != 0, old.energy | new.energy != 0);
+        if moves_watt && self.available[WATT][at] + old.watt < new.watt {
             return Err(Reject::InsufficientWatt);
         }
-        if energy < new.energy {
-            return Err(Reject::InsufficientEnergy);
+        if moves_energy {
+            let energy = self.available[ENERGY][at] + old.energy;
+            if energy < new.energy {
+                return Err(Reject::InsufficientEnergy);
+            }
+            self.available[ENERGY][at] = energy - new.energy;
+            self.locked[ENERGY][at] = self.locked[ENERGY][at] - old.energy + new.energy;
         }
-        self.available[WATT][at] = watt - new.watt;
-        self.available[ENERGY][at] = energy - new.energy;
-        self.locked[WATT][at] = self.locked[WATT][at] - old.watt + new.watt;
-        self.locked[ENERGY][at] = self.locked[ENERGY][at] - old.energy + new.energy;
+        if moves_watt {
+            self.available[WATT][at] = self.available[WATT][at] + old.watt - new.watt;
+            self.locked[WATT][at] = self.locked[WATT][at] - old.watt + new.watt;
+        }
         self.mark(account);
         Ok(())
     }

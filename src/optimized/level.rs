@@ -13,13 +13,22 @@ const INLINE: usize = 4;
 /// A removed order leaves a mark behind, so that nobody's position shifts; when the vector is full and at least half of it
 /// is marks, it is compacted instead of grown, so a push costs constant time on average. An emptied level keeps its memory:
 /// the price will be used again, and a warm book does not allocate.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Level {
     queue: SmallVec<[u32; INLINE]>,
     /// Index of the oldest order, if there is one.
     head: u32,
     orders: u32,
     wh: u64,
+}
+
+/// A clone has the capacity of its original, so that it is as warm.
+impl Clone for Level {
+    fn clone(&self) -> Self {
+        let mut queue = SmallVec::with_capacity(self.queue.capacity());
+        queue.extend_from_slice(&self.queue);
+        Level { queue, ..*self }
+    }
 }
 
 impl Level {

@@ -174,11 +174,13 @@ impl<L: Ledger> Market<L> {
         }
         let held = self.escrow(side, wh, limit);
         self.ledger.escrow(account, Escrow::default(), held)?;
-        if let Err(reason) = self.check_book(&order) {
-            self.ledger.escrow(account, held, Escrow::default()).expect("a release cannot fail");
-            return Err(reason);
+        match self.check_book(&order) {
+            Ok(trades_now) => self.enter(Taker { id, account, side, limit, wh, rests }, trades_now, events),
+            Err(reason) => {
+                self.ledger.escrow(account, held, Escrow::default()).expect("a release cannot fail");
+                return Err(reason);
+            }
         }
-        self.enter(Taker { id, account, side, limit, wh, rests }, events);
         Ok(())
     }
 
@@ -215,22 +217,25 @@ impl<L: Ledger> Market<L> {
         }
         let time_in_force = TimeInForce::Gtc;
         let order = NewOrder { account, side, limit: Some(price), wh, time_in_force, post_only };
-        if let Err(reason) = self.check_book(&order) {
-            self.ledger.escrow(account, new_held, old_held).expect("what was held before fits again");
-            return Err(reason);
-        }
+        let trades_now = match self.check_book(&order) {
+            Ok(trades_now) => trades_now,
+            Err(reason) => {
+                self.ledger.escrow(account, new_held, old_held).expect("what was held before fits again");
+                return Err(reason);
+            }
+        };
         self.book.remove(handle);
         self.ids.remove(id, handle);
         events.push(Event::Replaced { order: id, price, wh, kept_priority });
-        self.enter(Taker { id, account, side, limit: Some(price), wh, rests: true }, events);
+        self.enter(Taker { id, account, side, limit: Some(price), wh, rests: true }, trades_now, events);
         Ok(())
     }
 
     /// Matches an order whose terms are checked and whose escrow is held, and lets the rest of it rest or expire.
     #[inline]
-    fn enter(&mut self, mut taker: Taker, events: &mut Vec<Event>) {
+    fn enter(&mut self, mut taker: Taker, trades_now: bool, events: &mut Vec<Event>) {
         let mut expiry = (!taker.rests).then_some(Expiry::NoLiquidity);
-        while taker.wh > 0 {
+        while trades_now && taker.wh > 0 {
             let Some(maker) = self.book.front(taker.side.opposite()) else { break };
             if !trades(taker.side, taker.limit, maker.price) {
                 break;
@@ -321,20 +326,24 @@ impl<L: Ledger> Market<L> {
         }
     }
 
-    /// The refusals that depend on what rests on the other side. Most orders meet none: no walk unless one could apply.
+    /// The refusals that depend on what rests on the other side; otherwise, whether it trades at once. Most orders do not,
+    /// and then neither a level nor an order is looked at.
     #[inline]
-    fn check_book(&self, order: &NewOrder) -> Result<(), Reject> {
+    fn check_book(&self, order: &NewOrder) -> Result<bool, Reject> {
         let fill_or_kill = order.time_in_force == TimeInForce::Fok;
-        let front = self.book.front(order.side.opposite());
-        match front.filter(|front| trades(order.side, order.limit, front.price)) {
-            None if fill_or_kill => Err(Reject::NotFillable),
-            None => Ok(()),
-            Some(_) if order.post_only => Err(Reject::WouldTrade),
-            // The first maker is another account's and fills all of it: the common case, decided without a walk.
-            Some(front) if front.tag.account != order.account && front.wh >= order.wh => Ok(()),
-            Some(_) if fill_or_kill || self.rules.self_trade == SelfTrade::RejectTaker => self.walk_makers(order),
-            Some(_) => Ok(()),
+        let makers = order.side.opposite();
+        if !self.book.best_price(makers).is_some_and(|price| trades(order.side, order.limit, price)) {
+            return if fill_or_kill { Err(Reject::NotFillable) } else { Ok(false) };
         }
+        if order.post_only {
+            return Err(Reject::WouldTrade);
+        }
+        let front = self.book.front(makers).expect("there is a best price");
+        let filled_by_first = front.tag.account != order.account && front.wh >= order.wh;
+        if !filled_by_first && (fill_or_kill || self.rules.self_trade == SelfTrade::RejectTaker) {
+            self.walk_makers(order)?;
+        }
+        Ok(true)
     }
 
     fn walk_makers(&self, order: &NewOrder) -> Result<(), Reject> {

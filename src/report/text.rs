@@ -118,11 +118,16 @@ impl Page {
         let rows = rows(&results);
         out.push_str(&self.table(&header, rows, &[0]));
         self.paragraph(&format!("Latency is {}.", results[0].latency_of), out);
-        self.paragraph(&format!("Network: {} bytes ({}).", results[0].resources.network_bytes, results[0].resources.network_note), out);
+        self.paragraph(
+            &format!("Network: {} bytes ({}).", results[0].resources.network_bytes, results[0].resources.network_note),
+            out,
+        );
         if let Some(operations) = results[0].verified_operations {
             let operations = count(operations);
             self.paragraph(
-                &format!("Verified: over the first {operations} operations all stacks gave the same events, reads and state."),
+                &format!(
+                    "Verified: over the first {operations} operations all stacks gave the same events, reads and state."
+                ),
                 out,
             );
         }
@@ -300,7 +305,15 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&crate::report::render_json(&report)).unwrap();
         assert_eq!(json["schema"], "joulebook.run.v1");
         let names = [
-            "name", "stack", "operations", "ops_per_second", "latency_ns", "error_rate", "rejects", "resources", "work",
+            "name",
+            "stack",
+            "operations",
+            "ops_per_second",
+            "latency_ns",
+            "error_rate",
+            "rejects",
+            "resources",
+            "work",
             "digest",
         ];
         for scenario in json["scenarios"].as_array().unwrap() {

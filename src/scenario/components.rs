@@ -46,7 +46,11 @@ pub fn settlement_components(
     let times = sealed.times;
     let mut parts = vec![
         ("matching", "price-time matching of its two orders, the book alone", matching_ns),
-        ("tokens", "checks, escrow, delivery versus payment, fee, events: the engine less matching", engine_ns - matching_ns),
+        (
+            "tokens",
+            "checks, escrow, delivery versus payment, fee, events: the engine less matching",
+            engine_ns - matching_ns,
+        ),
         ("leaves", "hashing its two transactions", times.leaves_ns as f64 / trades),
         ("merkle", "its share of the Merkle tree", times.merkle_ns as f64 / trades),
         ("state-root", "its share of hashing changed accounts", times.state_root_ns as f64 / trades),

@@ -11,6 +11,7 @@ use crate::measure::{LatencyRecorder, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use crate::types::{Sequence, TimeNs};
 use crate::workload::{Op, Stream};
+use rayon::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +19,9 @@ use std::time::Instant;
 
 /// Operations that are submitted together where nothing else asks for less.
 const BATCH_OPERATIONS: usize = 256;
+
+/// Reads that one thread answers at a time when several do.
+const READS_PER_TASK: usize = 16_384;
 
 /// 2026-01-01T00:00:00Z, where simulated time starts.
 pub const START_NS: TimeNs = 1_767_225_600_000_000_000;
@@ -64,15 +68,27 @@ pub trait Player: Sync {
     ///
     /// # Errors
     /// Cancelled.
-    fn play(&self, setting: &Setting, stack: &Stack, stream: &Stream, operations: u64, repeats: u64, round: u32)
-    -> Result<Round, NodeError>;
+    fn play(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+        repeats: u64,
+        round: u32,
+    ) -> Result<Round, NodeError>;
 
     /// Plays them with a clock reading around each operation.
     ///
     /// # Errors
     /// Cancelled.
-    fn sample(&self, setting: &Setting, stack: &Stack, stream: &Stream, operations: u64)
-    -> Result<LatencyRecorder, NodeError>;
+    fn sample(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+    ) -> Result<LatencyRecorder, NodeError>;
 
     /// Plays them on the engine alone and counts what happened.
     fn evidence(&self, stream: &Stream, operations: u64) -> Evidence;
@@ -103,8 +119,7 @@ struct Prepared<E> {
 impl<E: Engine> Prepared<E> {
     fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E> {
         let params = ChainParams { rules: *self.engine.rules(), bits: setting.bits };
-        let transactions =
-            if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
+        let transactions = if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
         let policy = BlockPolicy { transactions, interval: setting.block_interval, plan: stack.plan };
         let clock = Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS };
         Node::new(self.engine.clone(), self.next, params, policy, clock, setting.cancel.clone(), None)
@@ -130,10 +145,12 @@ impl<E: Engine> Player for Prepared<E> {
                 timer = Timer::start();
                 for _ in 0..repeats {
                     let engine = black_box(&engine);
-                    read_checksum = ops.iter().fold(read_checksum, |sum, op| match op {
-                        Op::Read(query) => sum.wrapping_add(query.answer(engine)),
-                        Op::Commands(_) => unreachable!("a stream of reads"),
-                    });
+                    let sum = if stack.parallel_reads {
+                        ops.par_chunks(READS_PER_TASK).map(|ops| read_all(engine, ops)).reduce(|| 0, u64::wrapping_add)
+                    } else {
+                        read_all(engine, ops)
+                    };
+                    read_checksum = read_checksum.wrapping_add(sum);
                 }
                 sealed = None;
             }
@@ -211,8 +228,9 @@ impl<E: Engine> Player for Prepared<E> {
             Kind::Settlement => {
                 let mut node = self.node(setting, stack, 0);
                 node.sample_latency();
-                for batch in commands.chunks(2 * BATCH_OPERATIONS) {
-                    node.submit(batch, batch.len() as u32 / 2)?;
+                // One by one: each trade waits for its own block.
+                for trade in commands.chunks(2) {
+                    node.submit(trade, 1)?;
                 }
                 return Ok(node.finish()?.1.latency);
             }
@@ -244,8 +262,20 @@ impl<E: Engine> Player for Prepared<E> {
     }
 }
 
+/// Reads only, which may run on several threads at once: an engine between batches is shared data that nobody changes.
+fn read_all<E: Engine>(engine: &E, ops: &[Op]) -> u64 {
+    ops.iter().fold(0, |sum, op| match op {
+        Op::Read(query) => sum.wrapping_add(query.answer(engine)),
+        Op::Commands(_) => unreachable!("a stream of reads"),
+    })
+}
+
 /// Reads see every command before them, so commands are submitted when the next read comes.
-fn play_mixed<E: Engine>(node: &mut Node<E>, ops: &[Op], commands: &[crate::command::Command]) -> Result<u64, NodeError> {
+fn play_mixed<E: Engine>(
+    node: &mut Node<E>,
+    ops: &[Op],
+    commands: &[crate::command::Command],
+) -> Result<u64, NodeError> {
     let mut checksum = 0u64;
     let (mut submitted, mut reached) = (0usize, 0usize);
     for op in ops {

@@ -6,8 +6,8 @@ use super::evidence::Evidence;
 use super::player::{Player, Round, Setting, prepare};
 use super::sizes::Sizes;
 use super::{
-    Kind, Latency, Options, Progress, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings, StackChoice,
-    Work, chain,
+    Kind, Latency, Options, Progress, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings,
+    StackChoice, Work, chain,
 };
 use crate::block::Target;
 use crate::hash::to_hex;
@@ -100,7 +100,11 @@ fn check(options: &Options) -> Result<(), ScenarioError> {
         return wrong("--rounds", "0".to_string(), "at least one round is needed");
     }
     if options.chain.is_some() && !options.scenarios.contains(&Kind::Settlement) {
-        return wrong("--chain", "set".to_string(), "only the settlement scenario writes a chain: add --scenario settlement");
+        return wrong(
+            "--chain",
+            "set".to_string(),
+            "only the settlement scenario writes a chain: add --scenario settlement",
+        );
     }
     Ok(())
 }
@@ -302,7 +306,12 @@ impl<'a> Runner<'a> {
 
     /// Counts what every stack did, and demands that they did the same: events, state and reads over the operations that
     /// all of them played, and each timed round's state against the counted one.
-    fn evidence(&mut self, kind: Kind, stream: &Stream, contenders: &[Contender]) -> Result<EvidenceOfAll, ScenarioError> {
+    fn evidence(
+        &mut self,
+        kind: Kind,
+        stream: &Stream,
+        contenders: &[Contender],
+    ) -> Result<EvidenceOfAll, ScenarioError> {
         let shared = contenders.iter().map(|contender| contender.operations).min().expect("there is a stack");
         let mut full = Vec::new();
         let mut first: Option<(&Contender, Evidence)> = None;
@@ -378,18 +387,21 @@ fn stacks(choice: StackChoice, kind: Kind) -> Vec<Stack> {
         StackChoice::Optimized => vec![Stack::OPTIMIZED],
         StackChoice::Both => vec![Stack::BASELINE, Stack::OPTIMIZED],
         StackChoice::Ladder if blocks => Stack::LADDER.to_vec(),
-        // The third rung's engine is the optimized one: under its last name, it closes this shorter ladder.
-        StackChoice::Ladder => {
+        // Writes end at the third rung, whose engine is the optimized one; for reads, one more change is left.
+        StackChoice::Ladder if kind == Kind::Writes => {
             let last = Stack { change: Stack::LADDER[2].change, ..Stack::OPTIMIZED };
             vec![Stack::LADDER[0], Stack::LADDER[1], last]
+        }
+        StackChoice::Ladder => {
+            let last = Stack { change: "reads on all cores", ..Stack::OPTIMIZED };
+            vec![Stack::LADDER[0], Stack::LADDER[1], Stack::LADDER[2], last]
         }
     }
 }
 
 fn contenders(stacks: &[Stack], stream: &Stream, sizes: Sizes) -> Vec<Contender> {
     let make = |stack: &Stack| {
-        let (operations, repeats) =
-            if stack.batches { (sizes.optimized, sizes.repeats) } else { (sizes.baseline, 1) };
+        let (operations, repeats) = if stack.batches { (sizes.optimized, sizes.repeats) } else { (sizes.baseline, 1) };
         Contender { stack: *stack, player: prepare(stack, stream), operations, repeats, rounds: Vec::new() }
     };
     stacks.iter().map(make).collect()
@@ -473,11 +485,8 @@ fn scenario_result(
 }
 
 fn work(counted: Work, repeats: u64, sealed: Option<&SealTotals>) -> Work {
-    let mut work = Work {
-        reads: counted.reads * repeats,
-        read_checksum: counted.read_checksum.wrapping_mul(repeats),
-        ..counted
-    };
+    let mut work =
+        Work { reads: counted.reads * repeats, read_checksum: counted.read_checksum.wrapping_mul(repeats), ..counted };
     if let Some(totals) = sealed {
         work.blocks = totals.blocks;
         work.transactions = totals.transactions;

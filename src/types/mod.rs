@@ -3,8 +3,10 @@
 //! Every quantity is an integer. A price of one tick is 10^-5 WATT/kWh and one energy unit is 1 Wh, so that
 //! `Wh x ticks` *is* the cost in units of 10^-8 WATT: exact, without rounding.
 
+mod decode;
 mod rules;
 
+pub use decode::DecodeError;
 pub use rules::{Limits, Rules, RulesError};
 
 /// Energy of one order or fill, in Wh. Totals are `u64`. One ENERGY token is 1 kWh, that is 1,000.

@@ -47,9 +47,19 @@ impl ChaosProfile {
                 ..plain
             },
             // A wide, sparse and deep book.
-            4 => ChaosProfile { rules: Rules { limits: limits(300, 5_000), ..rules }, prices: [-50_000, 400_000], accounts: 300, ..plain },
+            4 => ChaosProfile {
+                rules: Rules { limits: limits(300, 5_000), ..rules },
+                prices: [-50_000, 400_000],
+                accounts: 300,
+                ..plain
+            },
             // Few traders who keep meeting themselves.
-            _ => ChaosProfile { rules: Rules { limits: limits(4, 100), ..rules }, accounts: 4, prices: [100, 120], ..plain },
+            _ => ChaosProfile {
+                rules: Rules { limits: limits(4, 100), ..rules },
+                accounts: 4,
+                prices: [100, 120],
+                ..plain
+            },
         }
     }
 }
@@ -177,7 +187,9 @@ impl Chaos {
             0 => 0,
             1 => u32::MAX,
             2 => self.random.next() as u32,
-            _ => (1 + self.random.below(u64::from(self.profile.lots_max.min(u32::MAX / lot))) as u32).saturating_mul(lot),
+            _ => {
+                (1 + self.random.below(u64::from(self.profile.lots_max.min(u32::MAX / lot))) as u32).saturating_mul(lot)
+            }
         }
     }
 

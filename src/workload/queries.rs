@@ -55,9 +55,13 @@ impl Query {
     }
 }
 
+/// Both 8-byte halves of every level, so that nothing of a level can be left out.
 #[inline]
 fn sum_of(levels: &[LevelView]) -> u64 {
-    levels.iter().fold(0, |sum, level| {
-        sum.wrapping_add(level.price as u64).wrapping_add(u64::from(level.orders)).wrapping_add(level.wh)
-    })
+    let (mut heads, mut energies) = (0u64, 0u64);
+    for level in levels {
+        heads = heads.wrapping_add(u64::from(level.orders) << 32 | u64::from(level.price as u32));
+        energies = energies.wrapping_add(level.wh);
+    }
+    heads.wrapping_add(energies)
 }

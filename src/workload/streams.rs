@@ -31,9 +31,10 @@ pub struct Stream {
     pub commands: Vec<Command>,
 }
 
-/// Share of the ±10 % band by which buyers bid above the middle, and sellers ask below it. At 35 % a quarter of the orders
-/// trade at once, which is what keeps the depth of the book steady at 67 % placing and 33 % cancelling: what comes to rest
-/// (67 x 3/4) is what is filled (67 x 1/4) and cancelled (33).
+/// Share of the 10 % band by which buyers bid above the middle, and sellers ask below it. At 35 % a quarter of the orders
+/// trade at once, and a deep book keeps its depth: what comes to rest (67 x 3/4) is what is filled (67 x 1/4) and cancelled
+/// (33). Measured: 100,000 orders are 103,000 after 100,000 operations. A shallow book thickens, because partial fills take
+/// fewer orders away: 50 become 13,900 in 200,000 operations. At 50 % they would stay at 50 to 350.
 const EAGER_PERCENT: i32 = 35;
 
 impl Stream {
@@ -221,7 +222,7 @@ mod tests {
         let removed = log.events.iter().filter(|event| matches!(event, Event::Cancelled { .. })).count();
         assert_eq!(removed as f64 / stream.commands.len() as f64, cancels, "every cancel removes an order");
         assert!(engine.stats().trades > 5_000);
-        assert!(engine.stats().open_orders < 5_000, "the depth stays steady");
+        assert!(engine.stats().open_orders < 5_000, "the book thickens, slowly");
     }
 
     #[test]
