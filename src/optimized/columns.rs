@@ -1,4 +1,7 @@
-//! Balances as a struct of arrays: one column per token and kind, indexed by the dense account id.
+//! Balances as a struct of arrays: one column per token, indexed by the dense account id.
+//!
+//! What an order moves is always between the two halves of one token's balance, so these stand side by side: with many
+//! accounts, a touched column is a cache miss.
 
 use crate::engine::{AccountRecord, Balances, Escrow, Ledger, Settlement, insufficient};
 use crate::event::Reject;
@@ -9,14 +12,22 @@ use std::hash::BuildHasher;
 const WATT: usize = Token::Watt as usize;
 const ENERGY: usize = Token::Energy as usize;
 
+/// One account's balance of one token.
+#[derive(Clone, Copy, Debug, Default)]
+struct Balance {
+    available: u64,
+    locked: u64,
+}
+
+const _: () = assert!(size_of::<Balance>() == 16);
+
 /// The optimized ledger.
 ///
 /// Per account: 48 bytes of balances, 32 of address, 5 to 10 of address index, 1 flag and 4 in the list of changed
 /// accounts. The address index hashes with a random key, because addresses are chosen by users; no result depends on it.
 #[derive(Clone)]
 pub struct Columns {
-    available: [Vec<u64>; 3],
-    locked: [Vec<u64>; 3],
+    tokens: [Vec<Balance>; 3],
     addresses: Vec<Address>,
     by_address: HashTable<u32>,
     hash_builder: DefaultHashBuilder,
@@ -48,8 +59,7 @@ fn take(balance: &mut u64, token: Token, amount: u64) -> Result<(), Reject> {
 impl Ledger for Columns {
     fn new(rules: &Rules) -> Self {
         Columns {
-            available: Default::default(),
-            locked: Default::default(),
+            tokens: Default::default(),
             addresses: Vec::new(),
             by_address: HashTable::new(),
             hash_builder: DefaultHashBuilder::default(),
@@ -77,9 +87,7 @@ impl Ledger for Columns {
         }
         addresses.push(*address);
         by_address.insert_unique(hash, id, |&id| hash_builder.hash_one(addresses[id as usize]));
-        for column in self.available.iter_mut().chain(&mut self.locked) {
-            column.push(0);
-        }
+        self.tokens.iter_mut().for_each(|column| column.push(Balance::default()));
         self.is_changed.push(false);
         // Room for every account, so that marking one never allocates later.
         self.changed.reserve(self.is_changed.len() - self.changed.len());
@@ -98,8 +106,11 @@ impl Ledger for Columns {
         if at >= self.addresses.len() {
             return None;
         }
-        let read = |columns: &[Vec<u64>; 3]| [columns[0][at], columns[1][at], columns[2][at]];
-        Some(Balances { available: read(&self.available), locked: read(&self.locked) })
+        let [watt, energy, grid] = [0, 1, 2].map(|token: usize| self.tokens[token][at]);
+        Some(Balances {
+            available: [watt.available, energy.available, grid.available],
+            locked: [watt.locked, energy.locked, grid.locked],
+        })
     }
 
     fn supply(&self, token: Token) -> u64 {
@@ -109,37 +120,39 @@ impl Ledger for Columns {
     fn create(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
         let supply = self.supply[token as usize].checked_add(amount).ok_or(Reject::SupplyLimit)?;
         self.supply[token as usize] = supply;
-        self.available[token as usize][account.index()] += amount;
+        self.tokens[token as usize][account.index()].available += amount;
         self.mark(account);
         Ok(())
     }
 
     fn destroy(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
-        take(&mut self.available[token as usize][account.index()], token, amount)?;
+        take(&mut self.tokens[token as usize][account.index()].available, token, amount)?;
         self.supply[token as usize] -= amount;
         self.mark(account);
         Ok(())
     }
 
     fn transfer(&mut self, token: Token, from: AccountId, to: AccountId, amount: u64) -> Result<(), Reject> {
-        let column = &mut self.available[token as usize];
-        take(&mut column[from.index()], token, amount)?;
-        column[to.index()] += amount;
+        let column = &mut self.tokens[token as usize];
+        take(&mut column[from.index()].available, token, amount)?;
+        column[to.index()].available += amount;
         self.mark(from);
         self.mark(to);
         Ok(())
     }
 
     fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
-        take(&mut self.available[token as usize][account.index()], token, amount)?;
-        self.locked[token as usize][account.index()] += amount;
+        let balance = &mut self.tokens[token as usize][account.index()];
+        take(&mut balance.available, token, amount)?;
+        balance.locked += amount;
         self.mark(account);
         Ok(())
     }
 
     fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
-        take(&mut self.locked[token as usize][account.index()], token, amount)?;
-        self.available[token as usize][account.index()] += amount;
+        let balance = &mut self.tokens[token as usize][account.index()];
+        take(&mut balance.locked, token, amount)?;
+        balance.available += amount;
         self.mark(account);
         Ok(())
     }
@@ -147,23 +160,24 @@ impl Ledger for Columns {
     #[inline]
     fn escrow(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {
         let at = account.index();
-        // A buyer's columns of energy and, mostly, a seller's of money are not touched: in a market of many accounts each
-        // column is a cache miss. No sum overflows: available and locked are both part of a supply that fits 64 bits.
+        // Columns that do not move are not touched. No sum overflows: available and locked are both part of a supply that
+        // fits 64 bits.
         let (moves_watt, moves_energy) = (old.watt | new.watt != 0, old.energy | new.energy != 0);
-        if moves_watt && self.available[WATT][at] + old.watt < new.watt {
+        if moves_watt && self.tokens[WATT][at].available + old.watt < new.watt {
             return Err(Reject::InsufficientWatt);
         }
         if moves_energy {
-            let energy = self.available[ENERGY][at] + old.energy;
-            if energy < new.energy {
+            let energy = &mut self.tokens[ENERGY][at];
+            if energy.available + old.energy < new.energy {
                 return Err(Reject::InsufficientEnergy);
             }
-            self.available[ENERGY][at] = energy - new.energy;
-            self.locked[ENERGY][at] = self.locked[ENERGY][at] - old.energy + new.energy;
+            energy.available = energy.available + old.energy - new.energy;
+            energy.locked = energy.locked - old.energy + new.energy;
         }
         if moves_watt {
-            self.available[WATT][at] = self.available[WATT][at] + old.watt - new.watt;
-            self.locked[WATT][at] = self.locked[WATT][at] - old.watt + new.watt;
+            let watt = &mut self.tokens[WATT][at];
+            watt.available = watt.available + old.watt - new.watt;
+            watt.locked = watt.locked - old.watt + new.watt;
         }
         self.mark(account);
         Ok(())
@@ -172,17 +186,22 @@ impl Ledger for Columns {
     #[inline]
     fn settle(&mut self, settlement: &Settlement) {
         let Settlement { buyer, seller, wh, cost, fee, buyer_release, seller_release } = *settlement;
-        let (b, s, energy) = (buyer.index(), seller.index(), u64::from(wh));
-        self.locked[WATT][b] -= buyer_release.watt;
-        self.locked[WATT][s] -= seller_release.watt;
-        self.locked[ENERGY][s] -= seller_release.energy;
+        let energy = u64::from(wh);
         // A negative cost turns the money around; adding first keeps every step at or above zero.
         let (buyer_pays, seller_pays) = (cost.max(0) as u64, cost.min(0).unsigned_abs());
-        self.available[WATT][b] = self.available[WATT][b] + buyer_release.watt + seller_pays - buyer_pays - fee;
-        self.available[WATT][s] = self.available[WATT][s] + seller_release.watt - seller_pays + buyer_pays;
-        self.available[WATT][AccountId::OPERATOR.index()] += fee;
-        self.available[ENERGY][b] += energy;
-        self.available[ENERGY][s] = self.available[ENERGY][s] + seller_release.energy - energy;
+        let watt = &mut self.tokens[WATT];
+        let buyer_watt = &mut watt[buyer.index()];
+        buyer_watt.locked -= buyer_release.watt;
+        buyer_watt.available = buyer_watt.available + buyer_release.watt + seller_pays - buyer_pays - fee;
+        let seller_watt = &mut watt[seller.index()];
+        seller_watt.locked -= seller_release.watt;
+        seller_watt.available = seller_watt.available + seller_release.watt - seller_pays + buyer_pays;
+        watt[AccountId::OPERATOR.index()].available += fee;
+        let column = &mut self.tokens[ENERGY];
+        column[buyer.index()].available += energy;
+        let seller_energy = &mut column[seller.index()];
+        seller_energy.locked -= seller_release.energy;
+        seller_energy.available = seller_energy.available + seller_release.energy - energy;
         self.mark(buyer);
         self.mark(seller);
         self.mark(AccountId::OPERATOR);
