@@ -88,6 +88,11 @@ impl<W: Write> ChainWriter<W> {
         Ok(ChainWriter { out, payload: Vec::new(), blocks: 0, tip: params.hash() })
     }
 
+    /// What it writes to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     /// Appends a block.
     ///
     /// # Errors

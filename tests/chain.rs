@@ -1,0 +1,338 @@
+//! Chains: every stack seals the same one, anybody can verify it, and whoever damages it is found out by block and reason.
+
+use joulebook::block::{Body, ChainParams, ChainReader, ChainWriter, Header, SealRecord, StoredBlock, Target, TradeProof};
+use joulebook::command::Command;
+use joulebook::engine::{Engine, state_digest};
+use joulebook::event::Event;
+use joulebook::hash::Digest;
+use joulebook::node::verify::{Verified, VerifyError, verify};
+use joulebook::node::{BlockPolicy, BlockSink, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use joulebook::seal::Search;
+use joulebook::types::AccountId;
+use joulebook::workload::{Chaos, ChaosProfile};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+const BITS: u32 = 6;
+
+/// Plays random commands on a stack from genesis and returns the chain file, what was sealed and the state's digest.
+struct Play<'a> {
+    stack: Stack,
+    profile: ChaosProfile,
+    commands: &'a [Command],
+    transactions: u32,
+    interval: Option<u64>,
+}
+
+struct Played {
+    file: Vec<u8>,
+    totals: SealTotals,
+    digest: Digest,
+}
+
+impl EngineVisitor for Play<'_> {
+    type Output = Played;
+
+    fn visit<E: Engine>(self) -> Played {
+        let params = ChainParams { rules: self.profile.rules, bits: Target::from_leading_zero_bits(BITS).to_bits() };
+        let writer = Arc::new(Mutex::new(Some(ChainWriter::create(Shared::default(), &params).unwrap())));
+        let file = writer.lock().unwrap().as_ref().unwrap().get_ref().clone();
+        let shared = writer.clone();
+        let sink: BlockSink = Box::new(move |header, seal, body| {
+            shared.lock().unwrap().as_mut().unwrap().append(header, seal, body).map_err(|error| error.to_string())
+        });
+        let policy = BlockPolicy { transactions: self.transactions, interval: self.interval, plan: self.stack.plan };
+        let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
+        let never = Arc::new(AtomicBool::new(false));
+        let mut node = Node::new(E::new(self.profile.rules), 1, params, policy, clock, never, Some(sink));
+        // Uneven batches, so that blocks end within them.
+        for batch in self.commands.chunks(37) {
+            node.submit(batch, 1).unwrap();
+        }
+        let (engine, totals) = node.finish().unwrap();
+        writer.lock().unwrap().take().unwrap().finish().unwrap();
+        let file = file.0.lock().unwrap().clone();
+        Played { file, totals, digest: state_digest(&engine) }
+    }
+}
+
+/// A file in memory that two can hold.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn play(stack: Stack, profile: u64, count: usize, transactions: u32, interval: Option<u64>) -> Played {
+    let profile = ChaosProfile::by_number(profile);
+    let commands = Chaos::new(profile, 11).commands(count);
+    stack.engine.visit(Play { stack, profile, commands: &commands, transactions, interval })
+}
+
+fn checked(file: &[u8]) -> Result<Verified, VerifyError> {
+    verify(file, &mut |_| {})
+}
+
+fn blocks(file: &[u8]) -> (ChainParams, Vec<StoredBlock>) {
+    let mut reader = ChainReader::open(file).unwrap();
+    let blocks = std::iter::from_fn(|| reader.next_block().unwrap()).collect();
+    (*reader.params(), blocks)
+}
+
+#[test]
+fn every_stack_seals_the_same_chain() {
+    for profile in 0..6 {
+        let mut first: Option<Played> = None;
+        for stack in Stack::LADDER {
+            let played = play(stack, profile, 4_000, 60, None);
+            assert!(played.totals.blocks > 2, "profile {profile}: {} blocks", played.totals.blocks);
+            let verified = checked(&played.file).expect("a sealed chain is valid");
+            assert_eq!((verified.blocks, verified.transactions), (played.totals.blocks, played.totals.transactions));
+            assert_eq!(verified.tip, played.totals.tip);
+            if let Some(first) = &first {
+                assert!(played.file == first.file, "profile {profile}: {} seals another chain", stack.name);
+                assert_eq!(played.totals.hashes, first.totals.hashes);
+                assert_eq!(played.digest, first.digest);
+            } else {
+                first = Some(played);
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_close_at_their_age() {
+    // A command every 10 ms, in batches of 37: blocks of 1 s hold about 100 commands, refused ones included.
+    let by_age = play(Stack::OPTIMIZED, 0, 5_000, 100_000, Some(1_000_000_000));
+    let by_count = play(Stack::OPTIMIZED, 0, 5_000, 100_000, None);
+    assert_eq!(by_count.totals.blocks, 1);
+    assert!((35..=50).contains(&by_age.totals.blocks), "{}", by_age.totals.blocks);
+    assert_eq!(by_age.totals.transactions, by_count.totals.transactions);
+    checked(&by_age.file).expect("valid");
+}
+
+#[test]
+fn floods_of_refused_commands_do_not_pile_up() {
+    let params = ChainParams { rules: ChaosProfile::by_number(0).rules, bits: Target::from_leading_zero_bits(1).to_bits() };
+    let policy = BlockPolicy { transactions: 10, interval: None, plan: Stack::OPTIMIZED.plan };
+    let never = Arc::new(AtomicBool::new(false));
+    let engine = joulebook::optimized::Optimized::new(params.rules);
+    let mut node = Node::new(engine, 1, params, policy, Clock::System, never, None);
+    let refused = Command::Burn { account: AccountId(9), amount: 1 };
+    for _ in 0..100 {
+        node.submit(&[refused; 50], 1).unwrap();
+    }
+    node.submit(&[Command::OpenAccount { address: [1; 32] }], 1).unwrap();
+    for _ in 0..100 {
+        node.submit(&[refused; 50], 1).unwrap();
+    }
+    let (engine, totals) = node.finish().unwrap();
+    assert_eq!((engine.accounts(), totals.blocks, totals.transactions), (2, 1, 1));
+}
+
+#[test]
+fn a_cancelled_search_and_a_failing_sink_stop_the_node_with_their_reason() {
+    for beside in [false, true] {
+        let profile = ChaosProfile::by_number(0);
+        let commands = Chaos::new(profile, 11).commands(2_000);
+        let run = |bits: u32, cancel: bool, sink: Option<BlockSink>| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let params = ChainParams { rules: profile.rules, bits: Target::from_leading_zero_bits(bits).to_bits() };
+            let plan = joulebook::node::SealPlan { beside, ..Stack::OPTIMIZED.plan };
+            let policy = BlockPolicy { transactions: 20, interval: None, plan };
+            let engine = joulebook::optimized::Optimized::new(profile.rules);
+            let mut node = Node::new(engine, 1, params, policy, Clock::System, stop.clone(), sink);
+            if cancel {
+                std::thread::spawn(move || {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    stop.store(true, Ordering::Relaxed);
+                });
+            }
+            let ended = commands.chunks(10).try_for_each(|batch| node.submit(batch, 1));
+            ended.and_then(|()| node.finish().map(drop))
+        };
+        assert_eq!(run(200, true, None), Err(NodeError::Cancelled), "nobody finds 200 bits");
+        let full: BlockSink = Box::new(|_, seal, _| if seal.height < 3 { Ok(()) } else { Err("no space".to_string()) });
+        assert_eq!(run(1, false, Some(full)), Err(NodeError::Sink { height: 3, reason: "no space".to_string() }));
+    }
+}
+
+fn refusal(file: &[u8]) -> String {
+    match checked(file) {
+        Ok(verified) => panic!("a damaged chain is valid: {verified:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn every_cut_and_every_flipped_byte_is_refused() {
+    let file = play(Stack::OPTIMIZED, 0, 400, 40, None).file;
+    checked(&file).expect("valid before it is damaged");
+    assert!(file.len() > 10_000, "{}", file.len());
+    for length in 0..file.len() {
+        let why = refusal(&file[..length]);
+        assert!(why.contains("block") || why.contains("not a joulebook chain file"), "cut at {length}: {why}");
+    }
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (at % 8);
+        refusal(&damaged);
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert!(refusal(&longer).contains("behind the file's tail"));
+}
+
+#[test]
+fn damage_is_named() {
+    let file = play(Stack::OPTIMIZED, 0, 1_000, 40, None).file;
+    assert!(refusal(b"").contains("not a joulebook chain file"));
+    assert!(refusal(b"PK\x03\x04 something else").contains("not a joulebook chain file"));
+    let mut newer = file.clone();
+    newer[8] = 2;
+    assert!(refusal(&newer).contains("version 2"));
+    let damage = |change: &dyn Fn(&mut Vec<StoredBlock>)| {
+        let (params, mut blocks) = blocks(&file);
+        change(&mut blocks);
+        refusal(&write(&params, &blocks))
+    };
+    // Each of these files is well-formed: only what it says is wrong.
+    let unmined = damage(&|blocks| {
+        let header = &mut blocks[3].header;
+        while Target::from_bits(header.bits).unwrap().is_met_by(&header.hash()) {
+            header.nonce += 1;
+        }
+    });
+    assert!(unmined.starts_with("block 3 is not mined"), "{unmined}");
+    let swapped = damage(&|blocks| blocks.swap(4, 5));
+    assert!(swapped.starts_with("block 4: its parent is"), "{swapped}");
+    let dropped = damage(&|blocks| drop(blocks.remove(0)));
+    assert!(dropped.starts_with("block 0: its parent is"), "{dropped}");
+    let richer = damage(&|blocks| {
+        for (command, event) in blocks[2].commands.iter_mut().zip(0..) {
+            if let Command::Mint { amount, .. } = &mut command.command {
+                *amount += event + 1;
+                return;
+            }
+        }
+        panic!("block 2 has a mint");
+    });
+    assert!(richer.starts_with("block 2: its contents have Merkle root"), "{richer}");
+    let easier = damage(&|blocks| blocks[1].header.bits = 0x2100_ffff);
+    assert!(easier.starts_with("block 1: its target bits"), "{easier}");
+}
+
+/// Even whoever does the work again cannot change what commands cause, or the state they lead to.
+#[test]
+fn resealed_lies_are_found_by_replay() {
+    let file = play(Stack::OPTIMIZED, 0, 1_000, 40, None).file;
+    let reseal = |change: &dyn Fn(&mut StoredBlock)| {
+        let (params, mut blocks) = blocks(&file);
+        let last = blocks.len() - 1;
+        let block = &mut blocks[last];
+        change(block);
+        let (header, target) = (block.header, Target::from_bits(params.bits).unwrap());
+        let branch = joulebook::block::merkle::branch(&block.leaves(), 0);
+        let never = AtomicBool::new(false);
+        let sealed = joulebook::seal::seal(header, &mut block.seal, &branch, &target, Search::Parallel, &never).unwrap();
+        block.header = sealed.header;
+        refusal(&write(&params, &blocks))
+    };
+    let fee = reseal(&|block| {
+        let fill = block.events.iter_mut().find(|event| matches!(event, Event::Fill { .. })).expect("a fill");
+        let Event::Fill { fee, .. } = fill else { unreachable!() };
+        *fee += 1;
+    });
+    assert!(fee.contains("replay gives [Fill"), "{fee}");
+    let root = reseal(&|block| block.seal.state_root[0] ^= 1);
+    assert!(root.contains("replay gives state root"), "{root}");
+    let accounts = reseal(&|block| block.seal.accounts += 1);
+    assert!(accounts.contains("replay opens"), "{accounts}");
+}
+
+/// Writes blocks as a file, whatever they say.
+fn write(params: &ChainParams, blocks: &[StoredBlock]) -> Vec<u8> {
+    let file = Shared::default();
+    let mut writer = ChainWriter::create(file.clone(), params).unwrap();
+    for block in blocks {
+        writer.append(&block.header, &block.seal, &body(block)).unwrap();
+    }
+    writer.finish().unwrap();
+    let bytes = file.0.lock().unwrap().clone();
+    bytes
+}
+
+fn body(block: &StoredBlock) -> Body {
+    let mut body = Body::default();
+    for (command, events) in block.transactions() {
+        body.log.events.extend_from_slice(events);
+        body.log.close_command();
+        let commands = std::slice::from_ref(&command.command);
+        body.push(joulebook::command::Batch { first: command.sequence, time: command.time, commands });
+    }
+    body
+}
+
+#[test]
+fn proofs_hold_against_the_headers_alone_and_against_nothing_else() {
+    let file = play(Stack::OPTIMIZED, 0, 2_000, 64, None).file;
+    let (_, blocks) = blocks(&file);
+    let headers: Vec<Header> = blocks.iter().map(|block| block.header).collect();
+    let mut proven = 0;
+    for block in &blocks {
+        for (command, events) in block.transactions() {
+            let proof = TradeProof::of(block, command.sequence).expect("it is in this block");
+            assert_eq!(proof.check(&headers), Ok((command, events.to_vec())));
+            proven += 1;
+        }
+    }
+    assert!(proven > 500);
+    let block = blocks.iter().find(|block| block.events.iter().any(|event| matches!(event, Event::Fill { .. }))).unwrap();
+    let proof = TradeProof::of(block, block.commands[5].sequence).unwrap();
+    assert_eq!(TradeProof::of(block, 0), None);
+    let fails = |change: &dyn Fn(&mut TradeProof)| {
+        let mut changed = proof.clone();
+        change(&mut changed);
+        changed.check(&headers).unwrap_err().to_string()
+    };
+    let flip = |text: &mut String, at: usize| {
+        let digit = if &text[at..=at] == "0" { "1" } else { "0" };
+        text.replace_range(at..=at, digit);
+    };
+    assert!(fails(&|proof| flip(&mut proof.message, 20)).contains("leads to Merkle root"));
+    assert!(fails(&|proof| flip(&mut proof.branch[2], 7)).contains("leads to Merkle root"));
+    assert!(fails(&|proof| proof.index += 1).contains("leads to Merkle root"));
+    assert!(fails(&|proof| proof.height += 1).contains("leads to Merkle root"));
+    assert!(fails(&|proof| proof.height = 1 << 40).contains("there are"));
+    assert!(fails(&|proof| drop(proof.branch.pop())).contains("does not exist"));
+    assert!(fails(&|proof| proof.index = 0).contains("does not exist"));
+    assert!(fails(&|proof| proof.leaves = 3).contains("does not exist"));
+    assert!(fails(&|proof| proof.message.push('x')).contains("not hex"));
+    assert!(fails(&|proof| proof.schema.push('2')).contains("schema"));
+    let mut forged = headers.clone();
+    forged[1].merkle_root[0] ^= 1;
+    assert!(proof.check(&forged).unwrap_err().to_string().contains("not a valid chain"));
+    let json = serde_json::to_string(&proof).unwrap();
+    assert_eq!(serde_json::from_str::<TradeProof>(&json).unwrap(), proof);
+}
+
+#[test]
+fn seal_records_have_one_encoding() {
+    let (_, blocks) = blocks(&play(Stack::OPTIMIZED, 0, 300, 40, None).file);
+    let record = blocks[1].seal;
+    let bytes = record.encode();
+    assert_eq!(SealRecord::decode(&bytes), Some(record));
+    for at in [0, 1, 3, 76, 79] {
+        let mut damaged = bytes;
+        damaged[at] ^= 0x40;
+        assert_eq!(SealRecord::decode(&damaged), None, "byte {at}");
+    }
+}
