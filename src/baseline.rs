@@ -252,7 +252,7 @@ impl Baseline {
         if wh == 0 {
             return Err(Reject::ZeroAmount);
         }
-        if wh % lot != 0 {
+        if !wh.is_multiple_of(lot) {
             return Err(Reject::OffLot);
         }
         match limit {

@@ -16,9 +16,6 @@ type Block = GenericArray<u8, U64>;
 const INITIAL_STATE: [u32; 8] =
     [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
-/// Messages up to this length are hashed from the stack: with its padding, such a message fills at most four blocks.
-const SHORT_MAX: usize = 4 * 64 - 9;
-
 /// SHA-256 of a message that comes in pieces.
 #[derive(Clone, Default)]
 pub struct Sha256(sha2::Sha256);
@@ -48,16 +45,18 @@ pub fn sha256(message: &[u8]) -> Digest {
 /// SHA-256 of the SHA-256: Bitcoin's hash, which has no length extension.
 #[inline]
 pub fn sha256d(message: &[u8]) -> Digest {
-    if message.len() > SHORT_MAX {
-        return sha256(&sha256(message));
-    }
-    let mut padded = [0u8; 256];
-    padded[..message.len()].copy_from_slice(message);
-    padded[message.len()] = 0x80;
-    let blocks = (message.len() + 9).div_ceil(64);
-    padded[64 * blocks - 8..64 * blocks].copy_from_slice(&(8 * message.len() as u64).to_be_bytes());
+    let (blocks, rest) = message.as_chunks::<64>();
     let mut state = INITIAL_STATE;
-    for block in padded[..64 * blocks].chunks_exact(64) {
+    for block in blocks {
+        compress(&mut state, block);
+    }
+    // What is left, a mark and the length in bits fill one block, or two if the length has no room in the first.
+    let mut tail = [0u8; 128];
+    tail[..rest.len()].copy_from_slice(rest);
+    tail[rest.len()] = 0x80;
+    let end = if rest.len() < 56 { 64 } else { 128 };
+    tail[end - 8..end].copy_from_slice(&(8 * message.len() as u64).to_be_bytes());
+    for block in tail[..end].chunks_exact(64) {
         compress(&mut state, block);
     }
     second_hash(&state)
@@ -149,13 +148,20 @@ pub fn to_hex_reversed(digest: &Digest) -> String {
 /// What computes SHA-256 on this machine, in words.
 pub fn backend() -> &'static str {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    if is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1") {
-        return "sha2 0.10, SHA-NI instructions";
+    {
+        // Exactly what sha2 asks for, so that this says which of its two ways it takes.
+        let shani = is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("sse2")
+            && is_x86_feature_detected!("ssse3")
+            && is_x86_feature_detected!("sse4.1");
+        if shani { "sha2 0.10, SHA-NI instructions" } else { "sha2 0.10, assembly without SHA instructions" }
     }
     #[cfg(target_arch = "aarch64")]
-    if std::arch::is_aarch64_feature_detected!("sha2") {
-        return "sha2 0.10, ARMv8 SHA-2 instructions";
+    {
+        let armv8 = std::arch::is_aarch64_feature_detected!("sha2");
+        if armv8 { "sha2 0.10, ARMv8 SHA-2 instructions" } else { "sha2 0.10, portable code" }
     }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
     "sha2 0.10, portable code"
 }
 
@@ -175,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn short_messages_of_every_length_agree_with_sha2() {
-        let message: Vec<u8> = (0..400u32).map(|index| (index * 7 + 3) as u8).collect();
+    fn messages_of_every_length_agree_with_sha2() {
+        let message: Vec<u8> = (0..1_100u32).map(|index| (index * 7 + 3) as u8).collect();
         for length in 0..=message.len() {
             let message = &message[..length];
             assert_eq!(sha256d(message), sha256(&sha256(message)), "length {length}");

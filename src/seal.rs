@@ -21,6 +21,14 @@ pub enum Search {
 impl Search {
     /// Both of them.
     pub const ALL: [Search; 2] = [Search::Sequential, Search::Parallel];
+
+    /// In a word, as reports print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Search::Sequential => "sequential",
+            Search::Parallel => "parallel",
+        }
+    }
 }
 
 /// What a search came to.
@@ -62,7 +70,7 @@ pub fn search(
 
 fn search_sequential(mut header: Header, range: RangeInclusive<u32>, target: &Target, cancel: &AtomicBool) -> Outcome {
     for nonce in range {
-        if u64::from(nonce) % CHUNK == 0 && cancel.load(Ordering::Relaxed) {
+        if u64::from(nonce).is_multiple_of(CHUNK) && cancel.load(Ordering::Relaxed) {
             return Outcome::Cancelled;
         }
         header.nonce = nonce;
@@ -151,7 +159,7 @@ fn seal_within(
 mod tests {
     use super::*;
 
-    const GO_ON: AtomicBool = AtomicBool::new(false);
+    static GO_ON: AtomicBool = AtomicBool::new(false);
 
     fn header(seed: u8) -> Header {
         Header { merkle_root: [seed; 32], ..Header::new([seed ^ 0x55; 32], 1_700_000_000, 0x2000_ffff) }

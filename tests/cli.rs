@@ -24,10 +24,12 @@ const SMALL: [&str; 9] =
 fn a_chain_is_run_verified_and_a_trade_proven() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| joulebook(folder.path(), arguments);
-    let ran = run(&[&SMALL[..], &["--scenario", "settlement", "--chain", "chain.jb", "--json", "report.json"]].concat());
+    let ran =
+        run(&[&SMALL[..], &["--scenario", "settlement", "--chain", "chain.jb", "--json", "report.json"]].concat());
     assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
     assert!(out(&ran).contains("settlement") && out(&ran).contains("Bottleneck"));
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(json["schema"], "joulebook.run.v1");
     assert_eq!(json["complete"], true);
     let verified = run(&["verify", "chain.jb"]);
@@ -138,6 +140,7 @@ fn ctrl_c_ends_with_a_partial_report() {
     let text = out(&output);
     assert!(text.starts_with("Interrupted") && text.trim_end().ends_with("until then."), "{text}");
     assert!(text.contains("reads"));
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(json["complete"], false);
 }

@@ -2,7 +2,7 @@
 
 use crate::command::{Batch, Command, Sequenced};
 use crate::event::{Event, EventLog, is_accepted};
-use crate::hash::{Digest, sha256, sha256d};
+use crate::hash::{Digest, Sha256, sha256, sha256d};
 use crate::types::{Sequence, TimeNs};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -113,7 +113,11 @@ pub fn transaction_message(command: &Sequenced, events: &[Event]) -> Vec<u8> {
 #[inline]
 pub fn leaf(command: &Sequenced, events: &[Event]) -> Digest {
     if events.len() > STACK_EVENTS {
-        return sha256(&sha256(&transaction_message(command, events)));
+        // Piece by piece: a sweep through the book must not ask for memory either.
+        let mut hash = Sha256::new();
+        hash.update(&command.encode());
+        events.iter().for_each(|event| hash.update(&event.encode()));
+        return sha256(&hash.finish());
     }
     let mut message = [0u8; Sequenced::ENCODED_LEN + STACK_EVENTS * Event::ENCODED_LEN];
     message[..Sequenced::ENCODED_LEN].copy_from_slice(&command.encode());

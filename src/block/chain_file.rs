@@ -38,6 +38,8 @@ pub enum ChainFileError {
     HeadCheck,
     #[error("the file's head: {0}")]
     Params(#[from] ParamsError),
+    #[error("the file ends in the middle of its head")]
+    HeadCut,
     #[error("block {block}: the file ends in the middle of it{hint}")]
     CutShort { block: u64, hint: &'static str },
     #[error("block {block}: expected \"BLCK\" or \"TAIL\", found {found:?}")]
@@ -182,14 +184,11 @@ impl<R: Read> ChainReader<R> {
     /// Not a chain file, another version, or a damaged head.
     pub fn open(mut source: R) -> Result<Self, ChainFileError> {
         let mut head = [0u8; 12 + ChainParams::ENCODED_LEN + CHECK_LEN];
-        read_exact(&mut source, &mut head[..8], 0, "").map_err(|error| match error {
-            ChainFileError::CutShort { .. } => ChainFileError::Magic,
-            other => other,
-        })?;
+        read_exact(&mut source, &mut head[..8], ChainFileError::Magic)?;
         if &head[..8] != MAGIC {
             return Err(ChainFileError::Magic);
         }
-        read_exact(&mut source, &mut head[8..], 0, "'s head")?;
+        read_exact(&mut source, &mut head[8..], ChainFileError::HeadCut)?;
         let found = u32::from_le_bytes(head[8..12].try_into().expect("4 bytes"));
         if found != VERSION {
             return Err(ChainFileError::Version { found });
@@ -217,7 +216,8 @@ impl<R: Read> ChainReader<R> {
         }
         let block = self.blocks;
         let mut tag = [0u8; 4];
-        read_exact(&mut self.source, &mut tag, block, " or before it: the tail is missing")?;
+        let hint = " or before it: the tail is missing";
+        read_exact(&mut self.source, &mut tag, ChainFileError::CutShort { block, hint })?;
         match &tag {
             BLOCK_TAG => self.block().map(Some),
             TAIL_TAG => {
@@ -231,7 +231,7 @@ impl<R: Read> ChainReader<R> {
     fn block(&mut self) -> Result<StoredBlock, ChainFileError> {
         let block = self.blocks;
         let mut length = [0u8; 4];
-        read_exact(&mut self.source, &mut length, block, "")?;
+        read_exact(&mut self.source, &mut length, ChainFileError::CutShort { block, hint: "" })?;
         let length = u32::from_le_bytes(length);
         if length > PAYLOAD_MAX {
             return Err(ChainFileError::TooLong { block, length });
@@ -257,7 +257,8 @@ impl<R: Read> ChainReader<R> {
         let block = self.blocks;
         let mut tail = [0u8; 44 + CHECK_LEN];
         tail[..4].copy_from_slice(tag);
-        read_exact(&mut self.source, &mut tail[4..], block, " or before it: the tail is cut off")?;
+        let hint = " or before it: the tail is cut off";
+        read_exact(&mut self.source, &mut tail[4..], ChainFileError::CutShort { block, hint })?;
         let (tail, given) = tail.split_at(44);
         if check(tail) != given {
             return Err(ChainFileError::TailCheck { block });
@@ -270,19 +271,20 @@ impl<R: Read> ChainReader<R> {
             return Err(ChainFileError::Tip { block: block.saturating_sub(1) });
         }
         let mut rest = [0u8; 1];
-        match self.source.read(&mut rest) {
-            Ok(0) => {}
-            Ok(_) => return Err(ChainFileError::Trailing { block: block.saturating_sub(1) }),
-            Err(error) => return Err(ChainFileError::Read(error)),
+        match self.source.read_exact(&mut rest) {
+            Ok(()) => Err(ChainFileError::Trailing { block: block.saturating_sub(1) }),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                self.ended = true;
+                Ok(())
+            }
+            Err(error) => Err(ChainFileError::Read(error)),
         }
-        self.ended = true;
-        Ok(())
     }
 }
 
-fn read_exact<R: Read>(source: &mut R, out: &mut [u8], block: u64, hint: &'static str) -> Result<(), ChainFileError> {
+fn read_exact<R: Read>(source: &mut R, out: &mut [u8], at_end: ChainFileError) -> Result<(), ChainFileError> {
     source.read_exact(out).map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof => ChainFileError::CutShort { block, hint },
+        ErrorKind::UnexpectedEof => at_end,
         _ => ChainFileError::Read(error),
     })
 }
@@ -310,4 +312,145 @@ fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (first, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{check_block, sample};
+    use super::*;
+
+    const HEAD_LEN: usize = 12 + ChainParams::ENCODED_LEN + CHECK_LEN;
+    const TAIL_LEN: usize = 44 + CHECK_LEN;
+
+    /// Puts the right check behind the head, a frame's payload or the tail: damage that only decoding can see.
+    fn repair(bytes: &mut [u8], from: usize, to: usize) {
+        let given = check(&bytes[from..to]);
+        bytes[to..to + CHECK_LEN].copy_from_slice(&given);
+    }
+
+    fn first_payload(bytes: &[u8]) -> (usize, usize) {
+        let length = u32::from_le_bytes(bytes[HEAD_LEN + 4..HEAD_LEN + 8].try_into().unwrap());
+        (HEAD_LEN + 8, HEAD_LEN + 8 + length as usize)
+    }
+
+    #[test]
+    fn what_is_written_is_read_without_the_refused_commands() {
+        let bytes = sample::file(4);
+        assert_eq!(*ChainReader::open(&bytes[..]).unwrap().params(), sample::params());
+        let blocks = sample::read(&bytes).unwrap();
+        assert_eq!(blocks.len(), 4);
+        let (mut tip, mut time, mut first) = (sample::params().hash(), 0, 1);
+        for (height, stored) in blocks.iter().enumerate() {
+            let body = sample::body(first, 3 + 5 * height as u64);
+            assert!(body.transactions().eq(stored.transactions()), "block {height}");
+            tip = check_block(stored, height as u64, &tip, time, &sample::params()).unwrap();
+            (time, first) = (stored.header.time, first + 3 + 5 * height as u64);
+        }
+        assert_eq!(sample::read(&sample::file(0)).unwrap(), []);
+    }
+
+    #[test]
+    fn a_cut_anywhere_is_seen() {
+        let bytes = sample::file(2);
+        for length in 0..bytes.len() {
+            let error = sample::read(&bytes[..length]).unwrap_err();
+            let expected = match length {
+                0..8 => matches!(error, ChainFileError::Magic),
+                8..HEAD_LEN => matches!(error, ChainFileError::HeadCut),
+                _ => matches!(error, ChainFileError::CutShort { .. }),
+            };
+            assert!(expected, "cut at {length}: {error}");
+        }
+        let behind = [&bytes[..], &[0]].concat();
+        assert!(matches!(sample::read(&behind), Err(ChainFileError::Trailing { block: 1 })));
+        // A second file behind the first is not read as more of it.
+        assert!(matches!(sample::read(&[&bytes[..], &bytes[..]].concat()), Err(ChainFileError::Trailing { .. })));
+    }
+
+    #[test]
+    fn every_damaged_byte_is_seen() {
+        let bytes = sample::file(2);
+        let (_, end_of_first) = first_payload(&bytes);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            let error = sample::read(&damaged).unwrap_err();
+            use ChainFileError::*;
+            let expected = match at {
+                0..8 => matches!(error, Magic),
+                8..12 => matches!(error, Version { .. }),
+                12..HEAD_LEN => matches!(error, HeadCheck),
+                _ if at < HEAD_LEN + 4 => matches!(error, Tag { block: 0, .. }),
+                // A wrong length: too long, cut by the file's end, or another payload than the check is of.
+                _ if at < HEAD_LEN + 8 => matches!(error, TooLong { .. } | CutShort { .. } | Check { block: 0 }),
+                _ if at < end_of_first + CHECK_LEN => matches!(error, Check { block: 0 }),
+                _ if at >= bytes.len() - TAIL_LEN + 4 => matches!(error, TailCheck { block: 2 }),
+                _ => true,
+            };
+            assert!(expected, "byte {at}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_right_check_does_not_excuse() {
+        let bytes = sample::file(1);
+        let (start, end) = first_payload(&bytes);
+        let damage = |at: usize, value: u8| {
+            let mut damaged = bytes.clone();
+            damaged[at] = value;
+            repair(&mut damaged, start, end);
+            sample::read(&damaged).unwrap_err()
+        };
+        assert!(matches!(damage(start + 80, b'T'), ChainFileError::SealRecord { block: 0 }));
+        let command = start + 160;
+        assert!(matches!(damage(command, 99), ChainFileError::Transaction { block: 0, transaction: 0, .. }));
+        // More events than there are bytes: 2^32 of them are neither believed nor allocated.
+        assert!(matches!(
+            damage(command + 67, 0xff),
+            ChainFileError::Transaction { .. } | ChainFileError::Payload { .. }
+        ));
+        assert!(matches!(damage(command + 68, 99), ChainFileError::Transaction { .. }));
+
+        // A length of almost 1 GiB in a file of a few hundred bytes.
+        let mut long = bytes.clone();
+        long[HEAD_LEN + 4..HEAD_LEN + 8].copy_from_slice(&(PAYLOAD_MAX - 1).to_le_bytes());
+        let mut reader = ChainReader::open(&long[..]).unwrap();
+        assert!(matches!(reader.next_block(), Err(ChainFileError::CutShort { block: 0, .. })));
+        assert!(reader.payload.capacity() < 1 << 20, "{} bytes reserved", reader.payload.capacity());
+        long[HEAD_LEN + 4..HEAD_LEN + 8].copy_from_slice(&(PAYLOAD_MAX + 1).to_le_bytes());
+        assert!(matches!(sample::read(&long), Err(ChainFileError::TooLong { block: 0, .. })));
+    }
+
+    #[test]
+    fn a_tail_of_another_chain_is_refused() {
+        let bytes = sample::file(2);
+        let tail = bytes.len() - TAIL_LEN;
+        let with_tail = |at: usize, value: u8| {
+            let mut changed = bytes.clone();
+            changed[tail + at] ^= value;
+            repair(&mut changed, tail, tail + 44);
+            sample::read(&changed).unwrap_err()
+        };
+        assert!(matches!(with_tail(4, 1), ChainFileError::Count { said: 3, found: 2 }));
+        assert!(matches!(with_tail(12, 1), ChainFileError::Tip { block: 1 }));
+        // The last block taken out, the tail left as it was.
+        let (_, end) = first_payload(&bytes);
+        let without = [&bytes[..end + CHECK_LEN], &bytes[tail..]].concat();
+        assert!(matches!(sample::read(&without), Err(ChainFileError::Count { said: 2, found: 1 })));
+    }
+
+    #[test]
+    fn other_files_are_named_for_what_they_are() {
+        assert!(matches!(sample::read(b""), Err(ChainFileError::Magic)));
+        assert!(matches!(sample::read(b"{\"schema\": \"joulebook.proof.v1\"}"), Err(ChainFileError::Magic)));
+        let mut newer = sample::file(1);
+        newer[8] = 2;
+        let error = sample::read(&newer).unwrap_err();
+        assert_eq!(error.to_string(), "the chain file has version 2; this program reads version 1");
+        let mut lots = sample::file(1);
+        // The lot of the rules, zeroed under a right check.
+        lots[12 + 12] = 0;
+        repair(&mut lots, 0, 12 + ChainParams::ENCODED_LEN);
+        assert!(matches!(sample::read(&lots), Err(ChainFileError::Params(_))));
+    }
 }

@@ -136,3 +136,124 @@ impl StoredBlock {
         leaves
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use crate::event::{Event, Reject};
+
+    /// The first two blocks of the sample chain.
+    fn blocks() -> (StoredBlock, StoredBlock) {
+        let mut blocks = sample::read(&sample::file(2)).unwrap().into_iter();
+        (blocks.next().unwrap(), blocks.next().unwrap())
+    }
+
+    /// What is said of the second block after this change. Its Merkle root and work are done again, so that nothing but
+    /// the change is wrong with it.
+    fn refusal(change: impl FnOnce(&mut StoredBlock)) -> BlockError {
+        let (first, mut second) = blocks();
+        change(&mut second);
+        second.header.merkle_root = merkle::root(&second.leaves());
+        second.header = sample::mine(second.header);
+        check_block(&second, 1, &first.header.hash(), first.header.time, &sample::params()).unwrap_err()
+    }
+
+    #[test]
+    fn each_rule_has_its_own_refusal() {
+        use BlockError::*;
+        let block = 1;
+        assert!(matches!(refusal(|b| b.header.version = 2), Version { block: 1, found: 2 }));
+        assert!(matches!(refusal(|b| b.header.previous[0] ^= 1), Link { block: 1, .. }));
+        let bits = Target::from_leading_zero_bits(3).to_bits();
+        let expected = sample::params().bits;
+        assert_eq!(refusal(|b| b.header.bits = bits), Bits { block, expected, found: bits });
+        assert!(matches!(refusal(|b| b.header.time = 0), Time { block: 1, found: 0, .. }));
+        assert!(matches!(refusal(|b| b.header.time += 1), TransactionTime { block: 1, .. }));
+        assert_eq!(refusal(|b| b.seal.height = 2), Height { block, found: 2 });
+        let transactions = blocks().1.commands.len() as u32;
+        let (expected, found) = (transactions + 1, u64::from(transactions));
+        assert_eq!(refusal(|b| b.seal.transactions += 1), Count { block, expected, found });
+        assert!(matches!(refusal(|b| b.seal.first_sequence -= 1), Sequences { block: 1, .. }));
+        assert!(matches!(refusal(|b| b.seal.last_sequence += 1), Sequences { block: 1, .. }));
+        assert!(matches!(refusal(|b| b.commands[2].sequence = b.commands[1].sequence), Sequences { .. }));
+        let empty = refusal(|b| {
+            b.seal.transactions = 0;
+            (b.commands, b.events, b.ends) = Default::default();
+        });
+        assert_eq!(empty, Empty { block });
+        let eventless = refusal(|b| b.ends[0] = 0);
+        assert_eq!(eventless, Refused { block, transaction: 0 });
+        let refused = refusal(|b| {
+            let at = b.ends[0] as usize;
+            b.events.insert(at, Event::Rejected { reason: Reject::ZeroAmount });
+            b.events.drain(at + 1..b.ends[1] as usize + 1);
+            let removed = b.ends[1] - b.ends[0] - 1;
+            b.ends[1..].iter_mut().for_each(|end| *end -= removed);
+        });
+        assert_eq!(refused, Refused { block, transaction: 1 });
+    }
+
+    #[test]
+    fn a_block_that_lost_its_work_or_its_contents_is_refused() {
+        let (first, second) = blocks();
+        let check =
+            |stored: &StoredBlock| check_block(stored, 1, &first.header.hash(), first.header.time, &sample::params());
+        assert_eq!(check(&second), Ok(second.header.hash()));
+        let target = Target::from_bits(second.header.bits).unwrap();
+        for nonce in 0..64 {
+            let header = Header { nonce, ..second.header };
+            let found = check(&StoredBlock { header, ..second.clone() });
+            assert_eq!(found.is_ok(), target.is_met_by(&header.hash()), "nonce {nonce}");
+            assert!(matches!(found, Ok(_) | Err(BlockError::Work { block: 1, .. })));
+        }
+        let root = |change: fn(&mut StoredBlock)| {
+            let mut changed = second.clone();
+            change(&mut changed);
+            assert!(matches!(check(&changed), Err(BlockError::MerkleRoot { block: 1, .. })));
+        };
+        root(|b| b.seal.state_root[31] ^= 1);
+        root(|b| b.seal.extra_nonce += 1);
+        root(|b| b.commands[0].time += 1);
+        root(|b| b.events[0] = b.events[b.events.len() - 1]);
+    }
+
+    #[test]
+    fn a_list_with_doubled_leaves_has_the_same_root_and_is_refused() {
+        // CVE-2012-2459: of three leaves, the last counts twice, so four with it written down twice have the same root.
+        let (first, _) = blocks();
+        let mut body = sample::body(9, 2);
+        let (header, seal) = sample::block(1, first.header.hash(), &body);
+        let mut commands: Vec<_> = body.transactions().map(|(command, _)| command).collect();
+        let (events, mut ends) = (std::mem::take(&mut body.log.events), std::mem::take(&mut body.log.ends));
+        let stored =
+            StoredBlock { header, seal, commands: commands.clone(), events: events.clone(), ends: ends.clone() };
+        let check = |stored| check_block(stored, 1, &first.header.hash(), first.header.time, &sample::params());
+        assert_eq!(check(&stored), Ok(header.hash()));
+        let last = events[ends[0] as usize..].to_vec();
+        let events = [events, last].concat();
+        commands.push(commands[1]);
+        ends.push(events.len() as u32);
+        let doubled = StoredBlock { header, seal, commands, events, ends };
+        assert_eq!(merkle::root(&doubled.leaves()), header.merkle_root);
+        assert_eq!(check(&doubled), Err(BlockError::Count { block: 1, expected: 2, found: 3 }));
+    }
+
+    #[test]
+    fn headers_alone() {
+        let headers: Vec<Header> = sample::read(&sample::file(5)).unwrap().iter().map(|block| block.header).collect();
+        let (tip, work) = check_headers(&headers).unwrap();
+        assert_eq!(tip, headers[4].hash());
+        assert!((work - 5.0 * headers[0].work()).abs() < 1e-9);
+        assert_eq!(check_headers(&[]), Err(BlockError::Empty { block: 0 }));
+        let mut swapped = headers.clone();
+        swapped.swap(2, 3);
+        assert!(matches!(check_headers(&swapped), Err(BlockError::Link { block: 2, .. })));
+        let mut easier = headers.clone();
+        easier[4].bits = Target::from_leading_zero_bits(0).to_bits();
+        assert!(matches!(check_headers(&easier), Err(BlockError::Bits { block: 4, .. })));
+        let mut no_target = headers[..1].to_vec();
+        no_target[0].bits = 0;
+        assert!(matches!(check_headers(&no_target), Err(BlockError::Work { block: 0, .. })));
+    }
+}

@@ -37,10 +37,30 @@ pub fn branch(leaves: &[Digest], mut index: usize) -> Vec<Digest> {
 /// The root that a leaf and its branch lead to.
 pub fn fold_branch(leaf: Digest, mut index: usize, branch: &[Digest]) -> Digest {
     branch.iter().fold(leaf, |node, sibling| {
-        let parent = if index % 2 == 0 { sha256d_pair(&node, sibling) } else { sha256d_pair(sibling, &node) };
+        let parent = if index.is_multiple_of(2) { sha256d_pair(&node, sibling) } else { sha256d_pair(sibling, &node) };
         index /= 2;
         parent
     })
+}
+
+/// [`fold_branch`] for a branch that somebody else claims: `None` if no tree of so many leaves has it.
+///
+/// A node is paired with itself exactly where it is an odd last one. Without this check, a proof of leaf 2 of 3 would also
+/// pass as one of leaf 3 of 4.
+pub fn fold_claimed_branch(leaf: Digest, index: usize, leaves: usize, branch: &[Digest]) -> Option<Digest> {
+    if index >= leaves || branch.len() != branch_len(leaves) {
+        return None;
+    }
+    let (mut node, mut at, mut width) = (leaf, index, leaves);
+    for sibling in branch {
+        let odd_last = at % 2 == 0 && at + 1 == width;
+        if (*sibling == node) != odd_last {
+            return None;
+        }
+        node = fold_branch(node, at % 2, std::slice::from_ref(sibling));
+        (at, width) = (at / 2, width.div_ceil(2));
+    }
+    Some(node)
 }
 
 /// The branch of the first leaf. Reduces `leaves` to the root, which leaf 0 and this branch lead to: so the root for
@@ -123,6 +143,27 @@ mod tests {
                 let branch = branch(&leaves, index);
                 assert_eq!(branch.len(), branch_len(count));
                 assert_eq!(fold_branch(leaves[index], index, &branch), expected, "leaf {index} of {count}");
+                assert_eq!(fold_claimed_branch(leaves[index], index, count, &branch), Some(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_claimed_branch_stands_in_one_place_only() {
+        for count in 2..=33 {
+            let leaves = leaves(count);
+            let expected = Some(root(&leaves));
+            for index in 0..count {
+                let branch = branch(&leaves, index);
+                // Every other index, in trees of other sizes too: another root, or none.
+                for claimed in 1..=2 * count {
+                    for other in (0..claimed).filter(|&other| other != index) {
+                        let found = fold_claimed_branch(leaves[index], other, claimed, &branch);
+                        assert_ne!(found, expected, "leaf {index} of {count} as {other} of {claimed}");
+                    }
+                }
+                assert_eq!(fold_claimed_branch(leaves[index], count, count, &branch), None);
+                assert_eq!(fold_claimed_branch(leaves[index], index, count, &branch[1..]), None);
             }
         }
     }

@@ -8,6 +8,8 @@ mod header;
 pub mod merkle;
 mod params;
 mod proof;
+#[cfg(test)]
+mod sample;
 mod seal_record;
 mod state_tree;
 mod target;

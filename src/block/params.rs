@@ -53,3 +53,34 @@ impl ChainParams {
         sha256d(&self.encode())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_round_trip_and_every_byte_changes_the_hash() {
+        let params = ChainParams { rules: Rules::default(), bits: 0x1f00_ffff };
+        let bytes = params.encode();
+        assert_eq!(ChainParams::decode(&bytes), Ok(params));
+        for at in 0..bytes.len() {
+            let mut changed = bytes;
+            changed[at] ^= 1;
+            // Where the change is still a chain's parameters, it is another chain.
+            if let Ok(other) = ChainParams::decode(&changed) {
+                assert_eq!(other.encode(), changed);
+                assert_ne!(other.hash(), params.hash(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_parameters_are_refused_by_name() {
+        let good = ChainParams { rules: Rules::default(), bits: 0x1f00_ffff };
+        let refused = |params: ChainParams| ChainParams::decode(&params.encode()).unwrap_err();
+        let bits = 0x1f80_ffff;
+        assert_eq!(refused(ChainParams { bits, ..good }), ParamsError::Target(TargetError::Negative { bits }));
+        let rules = Rules { lot: 0, ..good.rules };
+        assert!(matches!(refused(ChainParams { rules, ..good }), ParamsError::Rules(RulesError::TickOrLot { .. })));
+    }
+}

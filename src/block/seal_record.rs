@@ -67,3 +67,36 @@ impl SealRecord {
         (record.encode() == *bytes).then_some(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_bytes_and_every_stray_bit() {
+        let record = SealRecord {
+            transactions: 0x0403_0201,
+            height: 0x11,
+            extra_nonce: 0x22,
+            first_sequence: 0x33,
+            last_sequence: 0x44,
+            state_root: [0x55; 32],
+            accounts: 0x66,
+        };
+        let mut expected = [0u8; 80];
+        expected[..8].copy_from_slice(&[0x53, 0, 0, 0, 1, 2, 3, 4]);
+        (expected[8], expected[16], expected[24], expected[32]) = (0x11, 0x22, 0x33, 0x44);
+        expected[40..72].fill(0x55);
+        expected[72] = 0x66;
+        assert_eq!(record.encode(), expected);
+        assert_eq!(SealRecord::decode(&expected), Some(record));
+        for bit in 0..640 {
+            let mut damaged = expected;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let reserved = bit / 8 < 4 || bit / 8 >= 76;
+            let found = SealRecord::decode(&damaged);
+            assert_eq!(found.is_none(), reserved, "bit {bit}");
+            assert_ne!(found, Some(record));
+        }
+    }
+}

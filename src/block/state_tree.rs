@@ -7,14 +7,17 @@ use rayon::prelude::*;
 const RECORD_LEN: usize = 96;
 /// Records that one thread hashes at a time when several do.
 const RECORDS_PER_TASK: usize = 128;
+/// Hashes that are made before they are put into the tree: what bounds the memory for them, 512 KiB.
+const HASHES_AT_ONCE: usize = 1 << 14;
 
 /// The tree, all levels kept: 64 bytes an account.
 #[derive(Clone, Debug, Default)]
 pub struct StateTree {
     /// `levels[0]` are the leaves, each next level the hashes of pairs, the last one the root.
     levels: Vec<Vec<Digest>>,
-    /// Nodes of the level being hashed that changed; kept for its memory.
+    /// Nodes of the level being hashed that changed, and their new hashes; kept for their memory.
     dirty: Vec<u32>,
+    hashes: Vec<Digest>,
 }
 
 impl StateTree {
@@ -42,18 +45,16 @@ impl StateTree {
             self.levels.push(Vec::new());
         }
         let leaves = &mut self.levels[0];
-        let hashes: Vec<Digest> = if parallel && records.len() >= 2 * RECORDS_PER_TASK {
-            records.par_iter().with_min_len(RECORDS_PER_TASK).map(|(_, record)| sha256d(record)).collect()
-        } else {
-            records.iter().map(|(_, record)| sha256d(record)).collect()
-        };
         self.dirty.clear();
-        for (&(id, _), hash) in records.iter().zip(hashes) {
-            assert!(self.dirty.last() != Some(&id), "account {id} is given twice");
-            self.dirty.push(id);
-            let at = id as usize;
-            assert!(at <= leaves.len(), "account {id} leaves a gap behind {} accounts", leaves.len());
-            if at == leaves.len() { leaves.push(hash) } else { leaves[at] = hash }
+        for records in records.chunks(HASHES_AT_ONCE) {
+            hash_all(records, |(_, record)| sha256d(record), &mut self.hashes, parallel);
+            for (&(id, _), &hash) in records.iter().zip(&self.hashes) {
+                assert!(self.dirty.last() != Some(&id), "account {id} is given twice");
+                self.dirty.push(id);
+                let at = id as usize;
+                assert!(at <= leaves.len(), "account {id} leaves a gap behind {} accounts", leaves.len());
+                if at == leaves.len() { leaves.push(hash) } else { leaves[at] = hash }
+            }
         }
         let mut height = 0;
         while self.levels[height].len() > 1 {
@@ -76,12 +77,20 @@ impl StateTree {
             let left = 2 * parent as usize;
             sha256d_pair(&nodes[left], &nodes[(left + 1).min(nodes.len() - 1)])
         };
-        if parallel && self.dirty.len() >= 2 * RECORDS_PER_TASK {
-            let hashes: Vec<Digest> = self.dirty.par_iter().with_min_len(RECORDS_PER_TASK).map(hash).collect();
-            self.dirty.iter().zip(hashes).for_each(|(&parent, hash)| parents[parent as usize] = hash);
-        } else {
-            self.dirty.iter().for_each(|parent| parents[*parent as usize] = hash(parent));
+        for dirty in self.dirty.chunks(HASHES_AT_ONCE) {
+            hash_all(dirty, hash, &mut self.hashes, parallel);
+            dirty.iter().zip(&self.hashes).for_each(|(&parent, &hash)| parents[parent as usize] = hash);
         }
+    }
+}
+
+/// Fills `hashes` with the hash of each item, on all cores if that is asked for and worth it.
+fn hash_all<T: Sync>(items: &[T], hash: impl Fn(&T) -> Digest + Sync + Send, hashes: &mut Vec<Digest>, parallel: bool) {
+    if parallel && items.len() >= 2 * RECORDS_PER_TASK {
+        items.par_iter().with_min_len(RECORDS_PER_TASK).map(hash).collect_into_vec(hashes);
+    } else {
+        hashes.clear();
+        hashes.extend(items.iter().map(hash));
     }
 }
 
@@ -119,6 +128,29 @@ mod tests {
             }
             assert!(leaves.len() > 2_000);
         }
+    }
+
+    #[test]
+    fn a_warm_tree_keeps_its_memory() {
+        let mut tree = StateTree::new();
+        let mut records: Vec<_> = (0..5_000).map(|id| (id, [id as u8; 96])).collect();
+        tree.update(&mut records, true);
+        let places = |tree: &StateTree| {
+            let levels: Vec<_> = tree.levels.iter().map(|level| level.as_ptr()).collect();
+            (levels, tree.dirty.as_ptr(), tree.hashes.as_ptr())
+        };
+        let before = places(&tree);
+        for parallel in [false, true] {
+            records.iter_mut().for_each(|(_, record)| record[95] ^= 1);
+            tree.update(&mut records, parallel);
+            assert_eq!(places(&tree), before, "parallel {parallel}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is given twice")]
+    fn an_account_given_twice_is_refused() {
+        StateTree::new().update(&mut [(0, [0; 96]), (0, [1; 96])], false);
     }
 
     #[test]

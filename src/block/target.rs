@@ -36,7 +36,12 @@ impl Target {
     /// # Errors
     /// Negative, zero or too large targets, which Bitcoin's `SetCompact` reports the same way.
     pub fn from_bits(bits: u32) -> Result<Target, TargetError> {
-        let (length, mantissa) = ((bits >> 24) as i32, bits & 0x007f_ffff);
+        let (length, mut mantissa) = ((bits >> 24) as i32, bits & 0x007f_ffff);
+        if length < 3 {
+            // A short number keeps its highest bytes only.
+            mantissa &= !(0x00ff_ffff >> (8 * length));
+        }
+        // After the cut: what is cut to zero has no sign.
         if bits & 0x0080_0000 != 0 && mantissa != 0 {
             return Err(TargetError::Negative { bits });
         }
@@ -111,11 +116,25 @@ mod tests {
         assert_eq!(big_endian_hex(target), format!("00000000000404cb{}", "0".repeat(48)));
         assert_eq!(Target::from_bits(0x0500_9234).unwrap().to_bits(), 0x0500_9234);
         assert_eq!(Target::from_bits(0x0492_3456), Err(TargetError::Negative { bits: 0x0492_3456 }));
-        assert_eq!(Target::from_bits(0x0180_3456), Err(TargetError::Negative { bits: 0x0180_3456 }));
-        for bits in [0, 0x0012_3456, 0x0100_3456, 0x0200_0056, 0x0300_0000, 0x0492_0000 & 0xff00_0000] {
+        assert_eq!(Target::from_bits(0x01fe_dcba), Err(TargetError::Negative { bits: 0x01fe_dcba }));
+        // Bitcoin Core's arith_uint256_tests lists these as zero; the second line's sign bit stands on nothing.
+        for bits in [
+            [0, 0x0012_3456, 0x0100_3456, 0x0200_0056, 0x0300_0000, 0x0400_0000],
+            [0x0092_3456, 0x0180_3456, 0x0280_0056, 0x0380_0000, 0x0480_0000, 0xff80_0000],
+        ]
+        .concat()
+        {
             assert_eq!(Target::from_bits(bits), Err(TargetError::Zero { bits }), "{bits:#x}");
         }
-        assert_eq!(Target::from_bits(0x0112_3456).unwrap().to_bits(), 0x0112_0000);
+        for (bits, back) in [
+            (0x0112_3456, 0x0112_0000),
+            (0x0212_3456, 0x0212_3400),
+            (0x0312_3456, 0x0312_3456),
+            (0x0412_3456, 0x0412_3456),
+            (0x2012_3456, 0x2012_3456),
+        ] {
+            assert_eq!(Target::from_bits(bits).unwrap().to_bits(), back);
+        }
         assert_eq!(Target::from_bits(0xff12_3456), Err(TargetError::Overflow { bits: 0xff12_3456 }));
         assert_eq!(Target::from_bits(0x2101_0000), Err(TargetError::Overflow { bits: 0x2101_0000 }));
         assert!((genesis.work() - 4_295_032_833.0).abs() < 1.0);

@@ -316,7 +316,7 @@ impl<L: Ledger> Market<L> {
             return Err(Reject::ZeroAmount);
         }
         // Most markets have lots of 1 Wh and ticks of 1: a comparison is cheaper than a division by a variable.
-        if lot != 1 && wh % lot != 0 {
+        if lot != 1 && !wh.is_multiple_of(lot) {
             return Err(Reject::OffLot);
         }
         match limit {

@@ -1,7 +1,8 @@
 //! Floor 5: named scenarios over every stack.
 //!
 //! `run` drives; `player` plays a stream on one stack, timed or sampled; `evidence` counts what it did and compares;
-//! `components` measures the parts of the work one by one; `outcome` is what comes of it.
+//! `results` turns rounds into
+//! figures; `components` measures the parts of the work one by one; `outcome` is what comes of it.
 
 mod chain;
 mod components;
@@ -10,6 +11,7 @@ mod evidence;
 mod options;
 mod outcome;
 mod player;
+mod results;
 mod run;
 mod sizes;
 

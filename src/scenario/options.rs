@@ -43,7 +43,7 @@ pub enum StackChoice {
     Ladder,
 }
 
-/// Options of [`run`](super::run).
+/// Options of [`run`](super::run()).
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which scenarios.

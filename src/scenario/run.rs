@@ -3,16 +3,13 @@
 use super::components::{bottleneck, reads_component, settlement_components};
 use super::environment::environment;
 use super::evidence::Evidence;
-use super::player::{Player, Round, Setting, prepare};
+use super::player::{Setting, prepare};
+use super::results::{Contender, ladder, ops_per_second, ratio, scenario_result};
 use super::sizes::Sizes;
-use super::{
-    Kind, Latency, Options, Progress, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings,
-    StackChoice, Work, chain,
-};
+use super::{Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, chain};
 use crate::block::Target;
-use crate::hash::to_hex;
-use crate::measure::{LatencyRecorder, median, median_interval, peak_rss_mib, reset_peak_rss};
-use crate::node::{NodeError, SealTotals, Stack};
+use crate::measure::{LatencyRecorder, peak_rss_mib, reset_peak_rss};
+use crate::node::{NodeError, Stack};
 use crate::workload::{Population, Stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +18,6 @@ use thiserror::Error;
 const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 3;
 const LADDER_ROUNDS: u32 = 3;
-/// Wanted probability that a ratio's interval holds the true median.
-const CONFIDENCE: f64 = 0.95;
 
 /// Why a run ended without a report.
 #[derive(Debug, Error)]
@@ -117,15 +112,6 @@ struct Runner<'a> {
     done: u64,
     total: u64,
     report: RunReport,
-}
-
-/// One stack ready to play a scenario, with the rounds that it has played.
-struct Contender {
-    stack: Stack,
-    player: Box<dyn Player>,
-    operations: u64,
-    repeats: u64,
-    rounds: Vec<Round>,
 }
 
 impl<'a> Runner<'a> {
@@ -230,7 +216,7 @@ impl<'a> Runner<'a> {
             let result = scenario_result(kind, contender, evidence, latency, rss, verified);
             self.report.scenarios.push(result);
         }
-        self.ratios(kind, &contenders);
+        self.report.ratios.extend(ratio(kind, &contenders));
         if self.options.stacks == StackChoice::Ladder {
             self.report.ladder.extend(ladder(kind, &contenders));
         }
@@ -353,25 +339,6 @@ impl<'a> Runner<'a> {
         }
         Ok(EvidenceOfAll { full, verified: (contenders.len() > 1).then_some(shared) })
     }
-
-    fn ratios(&mut self, kind: Kind, contenders: &[Contender]) {
-        let find = |name| contenders.iter().find(|contender| contender.stack.name == name);
-        let (Some(baseline), Some(optimized)) = (find(Stack::BASELINE.name), find("optimized")) else { return };
-        let speed = |round: &Round| round.operations as f64 / round.wall_seconds;
-        let pairs = optimized.rounds.iter().zip(&baseline.rounds);
-        let ratios: Vec<f64> = pairs.map(|(optimized, baseline)| speed(optimized) / speed(baseline)).collect();
-        let interval = median_interval(&ratios, CONFIDENCE);
-        self.report.ratios.push(Ratio {
-            name: kind.name().to_string(),
-            stack: Stack::OPTIMIZED.name.to_string(),
-            over: Stack::BASELINE.name.to_string(),
-            median: interval.median,
-            low: interval.low,
-            high: interval.high,
-            confidence: interval.confidence,
-            rounds: ratios.len() as u32,
-        });
-    }
 }
 
 struct EvidenceOfAll {
@@ -414,114 +381,5 @@ fn stream(kind: Kind, options: &Options, operations: u64) -> Stream {
         Kind::Writes => Stream::writes(population, operations),
         Kind::Settlement => Stream::settlement(population, operations),
         Kind::Mixed => Stream::mixed(population, operations),
-    }
-}
-
-/// Slowest, median and fastest round.
-fn ops_per_second(contender: &Contender) -> [f64; 3] {
-    let mut speeds: Vec<f64> =
-        contender.rounds.iter().map(|round| round.operations as f64 / round.wall_seconds).collect();
-    let middle = median(&mut speeds);
-    let (slowest, fastest) = speeds.iter().fold((f64::INFINITY, 0.0), |(low, high), &s| (s.min(low), s.max(high)));
-    [slowest, middle, fastest]
-}
-
-fn ladder(kind: Kind, contenders: &[Contender]) -> Vec<Rung> {
-    let speeds: Vec<f64> = contenders.iter().map(|contender| ops_per_second(contender)[1]).collect();
-    let rung = |(at, contender): (usize, &Contender)| Rung {
-        scenario: kind.name().to_string(),
-        stack: contender.stack.name.to_string(),
-        change: contender.stack.change.to_string(),
-        ops_per_second: speeds[at],
-        step: speeds[at] / speeds[at.saturating_sub(1)],
-        total: speeds[at] / speeds[0],
-    };
-    contenders.iter().enumerate().map(rung).collect()
-}
-
-fn scenario_result(
-    kind: Kind,
-    contender: &Contender,
-    evidence: Evidence,
-    latency: Option<LatencyRecorder>,
-    peak_rss_mib: Reading,
-    verified_operations: Option<u64>,
-) -> ScenarioResult {
-    let Contender { stack, operations, repeats, rounds, .. } = contender;
-    let [slowest, middle, fastest] = ops_per_second(contender);
-    let mut walls: Vec<f64> = rounds.iter().map(|round| round.wall_seconds).collect();
-    let cpus: Result<Vec<f64>, String> = rounds.iter().map(|round| round.cpu_seconds.clone()).collect();
-    let cpu_seconds = match cpus {
-        Ok(mut cpus) => Reading::Value(median(&mut cpus)),
-        Err(reason) => Reading::Unavailable(reason),
-    };
-    let error_rate = evidence.error_rate();
-    let rejects = evidence.rejects.iter().map(|(reason, &count)| (reason.name().to_string(), count)).collect();
-    let last = rounds.last().expect("there is a round");
-    let work = work(evidence.work, *repeats, last.sealed.as_ref());
-    ScenarioResult {
-        name: kind.name().to_string(),
-        stack: stack.name.to_string(),
-        operation: operation(kind).to_string(),
-        operations: operations * repeats,
-        rounds: rounds.len() as u32,
-        ops_per_second: middle,
-        ops_per_second_range: [slowest, fastest],
-        latency_ns: latency.as_ref().map(latency_figures),
-        latency_of: latency_of(kind).to_string(),
-        error_rate,
-        rejects,
-        resources: Resources {
-            peak_rss_mib,
-            cpu_seconds,
-            wall_seconds: median(&mut walls),
-            network_bytes: 0,
-            network_note: "both stacks run in this process: nothing crosses a network",
-        },
-        work,
-        digest: to_hex(&evidence.state_digest),
-        verified_operations,
-    }
-}
-
-fn work(counted: Work, repeats: u64, sealed: Option<&SealTotals>) -> Work {
-    let mut work =
-        Work { reads: counted.reads * repeats, read_checksum: counted.read_checksum.wrapping_mul(repeats), ..counted };
-    if let Some(totals) = sealed {
-        work.blocks = totals.blocks;
-        work.transactions = totals.transactions;
-        work.hashes = totals.hashes;
-        work.tip = to_hex(&totals.tip);
-    }
-    work
-}
-
-fn latency_figures(recorder: &LatencyRecorder) -> Latency {
-    Latency {
-        samples: recorder.len(),
-        mean: recorder.mean(),
-        p50: recorder.at(0.5),
-        p95: recorder.at(0.95),
-        p99: recorder.at(0.99),
-        p999: recorder.at(0.999),
-        max: recorder.max(),
-    }
-}
-
-fn operation(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Reads => "one market-data read",
-        Kind::Writes => "one order placed or cancelled, escrow and matching included; no blocks",
-        Kind::Settlement => "one trade: two orders, escrow, transfer, fee, two transactions in a sealed block",
-        Kind::Mixed => "one read (70 %), one order or cancel (25 %) or one settlement (5 %), in sealed blocks",
-    }
-}
-
-fn latency_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Reads => "one read, clock included",
-        Kind::Writes => "one command applied by itself, clock included",
-        Kind::Settlement => "from submission until the trade's block is sealed, at full load",
-        Kind::Mixed => "one operation applied, waiting for the sealer included, its own block's sealing not",
     }
 }

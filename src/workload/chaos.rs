@@ -160,7 +160,7 @@ impl Chaos {
 
     fn order(&mut self) -> (OrderId, AccountId) {
         if self.recent.is_empty() || self.random.percent(3) {
-            let order = if self.random.percent(50) { self.random.below(self.next + 5) } else { self.random.next() };
+            let order = if self.random.percent(50) { self.random.below(self.next + 5) } else { self.random.word() };
             return (OrderId(order), self.account());
         }
         let (order, owner) = self.recent[self.random.below(self.recent.len() as u64) as usize];
@@ -186,7 +186,7 @@ impl Chaos {
         match self.random.below(200) {
             0 => 0,
             1 => u32::MAX,
-            2 => self.random.next() as u32,
+            2 => self.random.word() as u32,
             _ => {
                 (1 + self.random.below(u64::from(self.profile.lots_max.min(u32::MAX / lot))) as u32).saturating_mul(lot)
             }
@@ -197,7 +197,7 @@ impl Chaos {
         match self.random.below(200) {
             0 => 0,
             1 => u64::MAX,
-            2 => self.random.next(),
+            2 => self.random.word(),
             3 => 1,
             _ => 1 + self.random.below(self.profile.funds),
         }

@@ -15,13 +15,13 @@ impl Random {
     }
 
     /// Uniform over all 64-bit values.
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// Uniform over `0..n` up to a bias of n / 2^64 (Lemire's multiplication). `n` must not be 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+        ((u128::from(self.word()) * u128::from(n)) >> 64) as u64
     }
 
     /// Uniform over `low..=high`.
@@ -51,7 +51,7 @@ mod tests {
     fn a_seed_means_the_same_draws_for_good() {
         let mut random = Random::new(42, 0);
         assert_eq!([random.below(1_000), random.below(1_000), random.below(1_000)], [814, 318, 983]);
-        assert_ne!(Random::new(42, 0).next(), Random::new(42, 1).next());
+        assert_ne!(Random::new(42, 0).word(), Random::new(42, 1).word());
         assert!((0..1_000).all(|_| (-3..=3).contains(&random.between(-3, 3))));
         assert_eq!(random.between(i32::MIN, i32::MIN), i32::MIN);
     }
