@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Nonces that a thread tries before it looks up: less than half a millisecond, so that stopping is quick and sharing work costs nothing.
+/// Nonces that a thread tries before it looks up: less than half a millisecond, so that stopping is quick and sharing work
+/// costs nothing.
 const CHUNK: u64 = 4_096;
 
 /// How a nonce is searched.
@@ -21,14 +22,6 @@ pub enum Search {
 impl Search {
     /// Both of them.
     pub const ALL: [Search; 2] = [Search::Sequential, Search::Parallel];
-
-    /// In a word, as reports print it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Search::Sequential => "sequential",
-            Search::Parallel => "parallel",
-        }
-    }
 }
 
 /// What a search came to.

@@ -1,0 +1,253 @@
+//! Tests of the tests: bugs that were thought up for this purpose, planted one at a time in a copy of the source. Each must
+//! make the tests fail that are named beside it.
+//!
+//! `cargo test --test planted_bugs` checks that every bug still has its place in the source. Planting them takes minutes:
+//! `cargo test --test planted_bugs -- --ignored --nocapture`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+struct Bug {
+    what: &'static str,
+    file: &'static str,
+    /// Stands in the file once, before its tests.
+    right: &'static str,
+    wrong: &'static str,
+    /// What `cargo test` runs against it.
+    caught_by: &'static [&'static str],
+}
+
+const DIFFERENTIAL: &[&str] = &["--test", "differential"];
+const CHAIN: &[&str] = &["--test", "chain"];
+const UNIT: &[&str] = &["--lib"];
+
+const BUGS: &[Bug] = &[
+    Bug {
+        what: "matching: the newest order of a price trades first",
+        file: "src/optimized/level.rs",
+        right: "self.queue[self.head as usize]\n    }\n\n    /// Handles",
+        wrong: "*self.queue.iter().rev().find(|&&handle| handle != REMOVED).unwrap()\n    }\n\n    /// Handles",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "matching: places are off by one after a queue was compacted",
+        file: "src/optimized/level.rs",
+        right: "moved(handle, place as u32);",
+        wrong: "moved(handle, (place as u32).saturating_sub(1));",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "matching: a replacement by the same quantity loses its priority",
+        file: "src/optimized/market.rs",
+        right: "price == old_price && wh <= old.wh",
+        wrong: "price == old_price && wh < old.wh",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "matching: the last Wh of a taker vanishes",
+        file: "src/optimized/market.rs",
+        right: "if wh == 0 {\n            return;",
+        wrong: "if wh == 0 || (limit.is_some() && wh == 1) {\n            return;",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "limits: one order too many rests",
+        file: "src/optimized/market.rs",
+        right: "self.book.len() >= self.rules.limits.orders as usize",
+        wrong: "self.book.len() > self.rules.limits.orders as usize",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "settlement: the grid fee is rounded up",
+        file: "src/optimized/market.rs",
+        right: "cost * u64::from(self.rules.fee_ppm) / u64::from(PPM)",
+        wrong: "(cost * u64::from(self.rules.fee_ppm)).div_ceil(u64::from(PPM))",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "settlement: the fee on a large cost loses its remainder",
+        file: "src/optimized/market.rs",
+        right: "(u128::from(cost) * u128::from(self.rules.fee_ppm) / u128::from(PPM)) as u64",
+        wrong: "(u128::from(cost) / u128::from(PPM) * u128::from(self.rules.fee_ppm)) as u64",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "settlement: the buyer's price improvement is kept",
+        file: "src/optimized/columns.rs",
+        right: "+ buyer_release.watt + seller_pays - buyer_pays - fee",
+        wrong: "+ buyer_release.watt.min(buyer_pays + fee) + seller_pays - buyer_pays - fee",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "refusals: post-only is looked at after self-trade",
+        file: "src/optimized/market.rs",
+        right: "if order.post_only {",
+        wrong: "if order.post_only && self.book.front(makers).is_some_and(|f| f.tag.account != order.account) {",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "reads: a removed level stays in the kept depth",
+        file: "src/optimized/market_data.rs",
+        right: "if book.take_touched(side, worst) {",
+        wrong: "if book.take_touched(side, worst.or(Some(0))) {",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
+        what: "seal: any winning nonce is taken, not the lowest",
+        file: "src/seal.rs",
+        right: "best.fetch_min(nonce, Ordering::Relaxed)",
+        wrong: "best.store(nonce, Ordering::Relaxed)",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "seal: the last nonce of a range is not tried",
+        file: "src/seal.rs",
+        right: "(start + CHUNK - 1).min(last)",
+        wrong: "(start + CHUNK - 1).min(last.saturating_sub(1))",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "seal: the extra nonce is never raised",
+        file: "src/seal.rs",
+        right: "record.extra_nonce += 1;",
+        wrong: "record.extra_nonce += 0;",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "target: a hash equal to the target misses it",
+        file: "src/block/target.rs",
+        right: ".rev().le(",
+        wrong: ".rev().lt(",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "proof: the last leaf of three also passes as the fourth",
+        file: "src/block/merkle.rs",
+        right: "if (*sibling == node) != odd_last",
+        wrong: "if false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "proof: the headers are not checked",
+        file: "src/block/proof.rs",
+        right: "check_headers(headers)?;",
+        wrong: "",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "chain file: a cut at a block's end is not seen",
+        file: "src/block/chain_file.rs",
+        right: "if said != block",
+        wrong: "if false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "chain file: a damaged block is not seen",
+        file: "src/block/chain_file.rs",
+        right: "if check(payload) != given",
+        wrong: "if false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "verify: an unmined block passes",
+        file: "src/block/check.rs",
+        right: "if !Target::from_bits(bits).is_ok_and(|target| target.is_met_by(&hash))",
+        wrong: "if false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "verify: blocks need not be linked",
+        file: "src/block/check.rs",
+        right: "header.previous != *previous",
+        wrong: "false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "verify: a transaction written down twice passes",
+        file: "src/block/check.rs",
+        right: "found != u64::from(seal.transactions)",
+        wrong: "false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "verify: state roots are not compared",
+        file: "src/node/verify.rs",
+        right: "if replayed != stored {\n            return Err(VerifyError::StateRoot",
+        wrong: "if false {\n            return Err(VerifyError::StateRoot",
+        caught_by: CHAIN,
+    },
+    Bug {
+        what: "node: refused commands get into blocks",
+        file: "src/block/body.rs",
+        right: "is_accepted(events).then",
+        wrong: "true.then",
+        caught_by: UNIT,
+    },
+];
+
+/// The file's text before its tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_bug_has_its_place_in_the_source() {
+    for Bug { what, file, right, .. } in BUGS {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert_eq!(code(&text).matches(right).count(), 1, "{what}: where is {right:?} in {file}?");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Whether the tests pass. A bug that does not compile is no bug.
+fn passes(package: &Path, tests: &[&str]) -> bool {
+    let cargo = |more: &[&str]| {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        command.current_dir(package).env("CARGO_TARGET_DIR", package.join("target"));
+        command.arg("test").args(tests).args(more).output().unwrap()
+    };
+    let built = cargo(&["--no-run"]);
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    cargo(&[]).status.success()
+}
+
+#[test]
+#[ignore = "builds the package once for each bug: minutes"]
+fn every_planted_bug_is_caught() {
+    let folder = tempfile::tempdir().unwrap();
+    let package: PathBuf = folder.path().join("package");
+    fs::create_dir(&package).unwrap();
+    for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"] {
+        copy(&root().join(part), &package.join(part));
+    }
+    for tests in [DIFFERENTIAL, CHAIN, UNIT] {
+        assert!(passes(&package, tests), "{tests:?} pass without a bug");
+    }
+    let mut missed: Vec<&str> = Vec::new();
+    for Bug { what, file, right, wrong, caught_by } in BUGS {
+        let path = package.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen(right, wrong, 1)).unwrap();
+        let caught = !passes(&package, caught_by);
+        fs::write(&path, text).unwrap();
+        println!("{}: {what}", if caught { "caught" } else { "MISSED" });
+        missed.extend((!caught).then_some(what));
+    }
+    assert!(missed.is_empty(), "not caught: {missed:#?}");
+}
