@@ -11,6 +11,7 @@
 
 use super::bitmap::Bitmap;
 use super::level::Level;
+use super::prefetch::{prefetch, prefetch_address};
 use crate::engine::LevelView;
 use crate::types::{Side, Ticks, Wh};
 use slab::Slab;
@@ -43,6 +44,28 @@ pub struct Front<T> {
     pub wh: Wh,
     /// Its owner's mark.
     pub tag: T,
+}
+
+/// Where the orders of a book are in memory. Good for prefetching only: it is not told when they move.
+#[derive(Clone, Copy, Debug)]
+pub struct ArenaHint {
+    start: usize,
+    stride: usize,
+}
+
+impl ArenaHint {
+    /// Asks for the memory of an order that will be needed soon.
+    #[inline]
+    pub fn prefetch(&self, handle: u32) {
+        prefetch_address(self.start.wrapping_add(handle as usize * self.stride));
+    }
+}
+
+/// What a slab's entry is: the spare values of `Side` hold its tag, so that a resting order is half a cache line.
+#[allow(dead_code)]
+enum SlabEntry<T> {
+    Vacant(usize),
+    Occupied(Resting<T>),
 }
 
 /// An order book over a band of prices.
@@ -176,6 +199,52 @@ impl<T: Copy> Book<T> {
         self.orders.get(handle as usize)
     }
 
+    /// The handle of the order that trades next.
+    #[inline]
+    pub fn front_handle(&self, side: Side) -> Option<u32> {
+        let book = &self.sides[side as usize];
+        (book.best != NONE).then(|| book.level(book.best).front())
+    }
+
+    /// Where orders are, for prefetching.
+    pub fn arena_hint(&self) -> ArenaHint {
+        // A slab shows the place of an order that rests; the others stand at their distances from it.
+        let stride = size_of::<SlabEntry<T>>();
+        let known = Side::BOTH.into_iter().find_map(|side| self.front_handle(side));
+        let start = known.map_or(0, |handle| {
+            let order = &self.orders[handle as usize];
+            std::ptr::from_ref(order).addr().wrapping_sub(handle as usize * stride)
+        });
+        ArenaHint { start, stride }
+    }
+
+    /// Asks for the memory of the level of a price.
+    #[inline]
+    pub fn prefetch_level(&self, side: Side, price: Ticks) {
+        let book = &self.sides[side as usize];
+        if let Some(&level) = book.level_of.get(self.key(side, price) as usize) {
+            prefetch(&book.levels, (level as usize).wrapping_sub(1));
+        }
+    }
+
+    /// Asks for the end of the queue of a price.
+    #[inline]
+    pub fn prefetch_queue(&self, side: Side, price: Ticks) {
+        let book = &self.sides[side as usize];
+        let level = book.level_of.get(self.key(side, price) as usize).map_or(0, |&level| level as usize);
+        if let Some(level) = book.levels.get(level.wrapping_sub(1)) {
+            level.prefetch_end();
+        }
+    }
+
+    /// Asks for an order's place in its queue.
+    #[inline]
+    pub fn prefetch_place(&self, handle: u32) {
+        if let Some(order) = self.orders.get(handle as usize) {
+            self.sides[order.side as usize].level(order.key).prefetch_place(order.place);
+        }
+    }
+
     /// The limit price of an order.
     #[inline]
     pub fn price_of(&self, order: &Resting<T>) -> Ticks {
@@ -268,7 +337,5 @@ impl<T: Copy> Book<T> {
 }
 
 /// The largest tag that keeps an order at half a cache line.
-#[derive(Clone, Copy)]
-#[allow(dead_code)]
-struct TagOf12Bytes([u32; 3]);
-const _: () = assert!(size_of::<Resting<TagOf12Bytes>>() == 28);
+type TagOf12Bytes = [u32; 3];
+const _: () = assert!(size_of::<Resting<TagOf12Bytes>>() == 28 && size_of::<SlabEntry<TagOf12Bytes>>() == 32);

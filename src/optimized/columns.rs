@@ -3,6 +3,7 @@
 //! What an order moves is always between the two halves of one token's balance, so these stand side by side: with many
 //! accounts, a touched column is a cache miss.
 
+use super::prefetch::prefetch;
 use crate::engine::{AccountRecord, Balances, Escrow, Ledger, Settlement, insufficient};
 use crate::event::Reject;
 use crate::types::{AccountId, Address, Rules, Token};
@@ -155,6 +156,12 @@ impl Ledger for Columns {
         balance.available += amount;
         self.mark(account);
         Ok(())
+    }
+
+    #[inline]
+    fn prefetch(&self, account: AccountId) {
+        prefetch(&self.tokens[WATT], account.index());
+        prefetch(&self.tokens[ENERGY], account.index());
     }
 
     #[inline]

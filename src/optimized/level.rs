@@ -1,5 +1,6 @@
 //! One price level: a first-in-first-out queue of order handles as a vector, with removal anywhere in constant time.
 
+use super::prefetch::prefetch;
 use smallvec::SmallVec;
 
 /// Marks a place in a queue whose order was removed from the middle.
@@ -66,6 +67,18 @@ impl Level {
         self.orders += 1;
         self.wh += u64::from(wh);
         place
+    }
+
+    /// Asks for the memory at which the next order will be put.
+    #[inline]
+    pub fn prefetch_end(&self) {
+        prefetch(&self.queue, self.queue.len().wrapping_sub(1));
+    }
+
+    /// Asks for the memory of a place.
+    #[inline]
+    pub fn prefetch_place(&self, place: u32) {
+        prefetch(&self.queue, place as usize);
     }
 
     /// Takes energy off an order that stays.

@@ -2,7 +2,7 @@
 //!
 //! The structure follows `baseline.rs` on purpose, so that the two can be read side by side; what differs is what it costs.
 
-use super::book::{Book, Front, Resting};
+use super::book::{Book, Front};
 use super::market_data::{LEVELS_KEPT, MarketData};
 use super::order_ids::OrderIds;
 use crate::command::{Batch, Command, NewOrder};
@@ -18,27 +18,19 @@ use std::ops::ControlFlow;
 #[derive(Clone)]
 pub struct Market<L> {
     rules: Rules,
-    ledger: L,
-    book: Book<Tag>,
-    ids: OrderIds,
+    pub(super) ledger: L,
+    pub(super) book: Book<Tag>,
+    pub(super) ids: OrderIds,
     stats: MarketStats,
     market_data: MarketData,
 }
 
 /// What the book keeps for the market with each order.
 #[derive(Clone, Copy, Debug)]
-struct Tag {
-    id: OrderId,
-    account: AccountId,
+pub(super) struct Tag {
+    pub(super) id: OrderId,
+    pub(super) account: AccountId,
 }
-
-/// A slab's entry is this enum; the spare values of `Side` hold its tag, so that a resting order is half a cache line.
-#[allow(dead_code)]
-enum SlabEntry {
-    Vacant(usize),
-    Occupied(Resting<Tag>),
-}
-const _: () = assert!(size_of::<SlabEntry>() == 32);
 
 /// An order on its way into the book.
 struct Taker {
@@ -71,19 +63,14 @@ impl<L: Ledger> Engine for Market<L> {
     }
 
     fn apply(&mut self, batch: Batch<'_>, log: &mut EventLog) -> u32 {
-        let mut accepted = 0;
-        for (sequence, command) in (batch.first..).zip(batch.commands) {
-            match self.carry_out(sequence, command, &mut log.events) {
-                Ok(()) => accepted += 1,
-                Err(reason) => log.events.push(Event::Rejected { reason }),
-            }
-            log.close_command();
-        }
+        let accepted = match self.look_ahead() {
+            Some(mut look) => self.apply_each(batch, log, |market, at| market.fetch_ahead(&mut look, batch, at)),
+            None => self.apply_each(batch, log, |_, _| {}),
+        };
         self.stats.open_orders = self.book.len() as u32;
         self.market_data.refresh(&mut self.book);
         accepted
     }
-
     #[inline]
     fn best(&self) -> BestPrices {
         let best = |side| self.market_data.levels(side).first().copied();
@@ -146,6 +133,19 @@ impl<L: Ledger> Market<L> {
     /// Writes the best levels of a side to `out` without allocating, however many they are; returns how many there were.
     pub fn depth_into(&self, side: Side, out: &mut [LevelView]) -> usize {
         self.book.depth(side, out)
+    }
+
+    fn apply_each(&mut self, batch: Batch<'_>, log: &mut EventLog, mut before: impl FnMut(&Self, usize)) -> u32 {
+        let mut accepted = 0;
+        for (at, (sequence, command)) in (batch.first..).zip(batch.commands).enumerate() {
+            before(self, at);
+            match self.carry_out(sequence, command, &mut log.events) {
+                Ok(()) => accepted += 1,
+                Err(reason) => log.events.push(Event::Rejected { reason }),
+            }
+            log.close_command();
+        }
+        accepted
     }
 
     #[inline]

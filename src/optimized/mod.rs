@@ -12,9 +12,11 @@ pub mod bitmap;
 pub mod book;
 pub mod columns;
 pub mod level;
+mod look_ahead;
 pub mod market;
 pub mod market_data;
 pub mod order_ids;
+mod prefetch;
 
 pub use columns::Columns;
 pub use market::Market;

@@ -4,6 +4,7 @@
 //! a counter, so an attacker cannot choose them; a multiplication spreads them (Fibonacci hashing, Knuth, TAOCP vol. 3,
 //! section 6.4), because the plain low bits would put long-lived orders of consecutive ids into one long run.
 
+use super::prefetch::prefetch;
 use crate::types::OrderId;
 
 /// No id is 0: sequences start at 1. The whole entry is 0, so that fresh tables are zero pages.
@@ -58,6 +59,18 @@ impl OrderIds {
             at = self.next(at);
         }
         self.entries[at] = entry;
+    }
+
+    /// Asks for the memory in which an id is, or would be.
+    #[inline]
+    pub fn prefetch(&self, id: OrderId) {
+        prefetch(&self.entries, self.home(id.0 as u32));
+    }
+
+    /// A handle that is probably that of an id: a hint for prefetching, without a walk along the run.
+    #[inline]
+    pub fn guess(&self, id: OrderId) -> u32 {
+        (self.entries[self.home(id.0 as u32)] as u32).wrapping_sub(1)
     }
 
     /// The handle of an id for which `verify` holds.
