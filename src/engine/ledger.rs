@@ -57,7 +57,7 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// The token's [`insufficient`] reason.
     fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject>;
 
-    /// Says that an account's WATT and ENERGY will be needed soon. A hint: it changes nothing, and may do nothing.
+    /// Says that what an account pays with on this side will be needed soon. A hint: it changes nothing, and may do nothing.
     fn prefetch(&self, _account: AccountId) {}
 
     /// Turns the escrow `old` of an account's order into `new`, or changes nothing.

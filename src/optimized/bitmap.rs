@@ -23,7 +23,7 @@ impl Bitmap {
     }
 
     /// Adds a member.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, member: u32) {
         let mut index = member as usize;
         for level in &mut self.levels {
@@ -38,7 +38,7 @@ impl Bitmap {
     }
 
     /// Removes a member.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, member: u32) {
         let mut index = member as usize;
         for level in &mut self.levels {
@@ -52,14 +52,14 @@ impl Bitmap {
     }
 
     /// The smallest member.
-    #[inline]
+    #[inline(always)]
     pub fn first(&self) -> Option<u32> {
         let top = self.levels.len() - 1;
         if self.levels[top][0] == 0 { None } else { Some(self.descend(top, 0)) }
     }
 
     /// The smallest member greater than `member`.
-    #[inline]
+    #[inline(always)]
     pub fn next_after(&self, member: u32) -> Option<u32> {
         let mut index = member as usize;
         for (height, level) in self.levels.iter().enumerate() {
@@ -75,7 +75,7 @@ impl Bitmap {
     }
 
     /// The smallest member below word `word` of level `height`, which is not empty.
-    #[inline]
+    #[inline(always)]
     fn descend(&self, height: usize, word: usize) -> u32 {
         let mut index = word;
         for level in self.levels[..=height].iter().rev() {

@@ -55,7 +55,7 @@ pub struct ArenaHint {
 
 impl ArenaHint {
     /// Asks for the memory of an order that will be needed soon.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, handle: u32) {
         prefetch_address(self.start.wrapping_add(handle as usize * self.stride));
     }
@@ -96,19 +96,19 @@ impl BookSide {
         BookSide { keys: Bitmap::new(keys), best: NONE, touched: NONE, level_of: vec![0; keys], levels: Vec::new() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn level(&self, key: u32) -> &Level {
         &self.levels[self.level_of[key as usize] as usize - 1]
     }
 
-    #[inline]
+    #[inline(always)]
     fn level_mut(&mut self, key: u32) -> &mut Level {
         self.touched = self.touched.min(key);
         &mut self.levels[self.level_of[key as usize] as usize - 1]
     }
 
     /// The level of a key, made if this is the first use of that price.
-    #[inline]
+    #[inline(always)]
     fn level_or_new(&mut self, key: u32) -> &mut Level {
         if self.level_of[key as usize] == 0 {
             self.levels.push(Level::default());
@@ -117,7 +117,7 @@ impl BookSide {
         self.level_mut(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn emptied(&mut self, key: u32) {
         self.keys.remove(key);
         if key == self.best {
@@ -145,7 +145,7 @@ impl<T: Copy> Book<T> {
     }
 
     /// Number of resting orders.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.orders.len()
     }
@@ -155,7 +155,7 @@ impl<T: Copy> Book<T> {
         self.orders.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&self, side: Side, price: Ticks) -> u32 {
         // Differences in u32 arithmetic: a band may be wider than an i32.
         let distance = match side {
@@ -165,7 +165,7 @@ impl<T: Copy> Book<T> {
         if self.tick == 1 { distance } else { distance / self.tick as u32 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn price(&self, side: Side, key: u32) -> Ticks {
         let distance = (key * self.tick as u32) as i32;
         match side {
@@ -175,14 +175,14 @@ impl<T: Copy> Book<T> {
     }
 
     /// The best price of a side.
-    #[inline]
+    #[inline(always)]
     pub fn best_price(&self, side: Side) -> Option<Ticks> {
         let best = self.sides[side as usize].best;
         (best != NONE).then(|| self.price(side, best))
     }
 
     /// The order that trades next.
-    #[inline]
+    #[inline(always)]
     pub fn front(&self, side: Side) -> Option<Front<T>> {
         let book = &self.sides[side as usize];
         if book.best == NONE {
@@ -194,23 +194,23 @@ impl<T: Copy> Book<T> {
     }
 
     /// An order by the handle that [`insert`](Self::insert) gave.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, handle: u32) -> Option<&Resting<T>> {
         self.orders.get(handle as usize)
     }
 
-    /// The handle of the order that trades next.
-    #[inline]
-    pub fn front_handle(&self, side: Side) -> Option<u32> {
+    /// The handles of the orders at the best price of a side, oldest first.
+    #[inline(always)]
+    pub fn front_handles(&self, side: Side) -> impl Iterator<Item = u32> {
         let book = &self.sides[side as usize];
-        (book.best != NONE).then(|| book.level(book.best).front())
+        (book.best != NONE).then(|| book.level(book.best).iter()).into_iter().flatten()
     }
 
     /// Where orders are, for prefetching.
     pub fn arena_hint(&self) -> ArenaHint {
         // A slab shows the place of an order that rests; the others stand at their distances from it.
         let stride = size_of::<SlabEntry<T>>();
-        let known = Side::BOTH.into_iter().find_map(|side| self.front_handle(side));
+        let known = Side::BOTH.into_iter().find_map(|side| self.front_handles(side).next());
         let start = known.map_or(0, |handle| {
             let order = &self.orders[handle as usize];
             std::ptr::from_ref(order).addr().wrapping_sub(handle as usize * stride)
@@ -218,42 +218,15 @@ impl<T: Copy> Book<T> {
         ArenaHint { start, stride }
     }
 
-    /// Asks for the memory of the level of a price.
-    #[inline]
-    pub fn prefetch_level(&self, side: Side, price: Ticks) {
-        let book = &self.sides[side as usize];
-        if let Some(&level) = book.level_of.get(self.key(side, price) as usize) {
-            prefetch(&book.levels, (level as usize).wrapping_sub(1));
-        }
-    }
-
-    /// Asks for the end of the queue of a price.
-    #[inline]
-    pub fn prefetch_queue(&self, side: Side, price: Ticks) {
-        let book = &self.sides[side as usize];
-        let level = book.level_of.get(self.key(side, price) as usize).map_or(0, |&level| level as usize);
-        if let Some(level) = book.levels.get(level.wrapping_sub(1)) {
-            level.prefetch_end();
-        }
-    }
-
-    /// Asks for an order's place in its queue.
-    #[inline]
-    pub fn prefetch_place(&self, handle: u32) {
-        if let Some(order) = self.orders.get(handle as usize) {
-            self.sides[order.side as usize].level(order.key).prefetch_place(order.place);
-        }
-    }
-
     /// The limit price of an order.
-    #[inline]
+    #[inline(always)]
     pub fn price_of(&self, order: &Resting<T>) -> Ticks {
         self.price(order.side, order.key)
     }
 
     /// Puts an order behind all others of its price and returns its handle, which stays valid until it is removed. The
     /// price must be in the band and on the tick.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, side: Side, price: Ticks, wh: Wh, tag: T) -> u32 {
         let key = self.key(side, price);
         let book = &mut self.sides[side as usize];
@@ -271,7 +244,7 @@ impl<T: Copy> Book<T> {
     }
 
     /// Takes energy off an order; it keeps its priority, and leaves the book when nothing is left. Returns whether it left.
-    #[inline]
+    #[inline(always)]
     pub fn reduce(&mut self, handle: u32, wh: Wh) -> bool {
         let order = &mut self.orders[handle as usize];
         debug_assert!(wh <= order.wh);
@@ -288,7 +261,7 @@ impl<T: Copy> Book<T> {
     ///
     /// # Panics
     /// If there is no such order.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, handle: u32) -> Resting<T> {
         let order = self.orders.remove(handle as usize);
         let book = &mut self.sides[order.side as usize];
@@ -329,7 +302,7 @@ impl<T: Copy> Book<T> {
     }
 
     /// Whether anything changed on this side since the last call at `price` or a better one (`None`: at any price).
-    #[inline]
+    #[inline(always)]
     pub fn take_touched(&mut self, side: Side, price: Option<Ticks>) -> bool {
         let worst = price.map_or(NONE - 1, |price| self.key(side, price));
         std::mem::replace(&mut self.sides[side as usize].touched, NONE) <= worst

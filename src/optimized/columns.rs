@@ -40,7 +40,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    #[inline]
+    #[inline(always)]
     fn mark(&mut self, account: AccountId) {
         let flag = &mut self.is_changed[account.index()];
         if !*flag {
@@ -51,7 +51,7 @@ impl Columns {
 }
 
 /// Takes `amount` from a balance if it is there.
-#[inline]
+#[inline(always)]
 fn take(balance: &mut u64, token: Token, amount: u64) -> Result<(), Reject> {
     *balance = balance.checked_sub(amount).ok_or(insufficient(token))?;
     Ok(())
@@ -71,7 +71,7 @@ impl Ledger for Columns {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn accounts(&self) -> u32 {
         self.addresses.len() as u32
     }
@@ -101,7 +101,7 @@ impl Ledger for Columns {
         Some(AccountRecord { account, address: self.addresses[account.index()], balances })
     }
 
-    #[inline]
+    #[inline(always)]
     fn balances(&self, account: AccountId) -> Option<Balances> {
         let at = account.index();
         if at >= self.addresses.len() {
@@ -158,13 +158,13 @@ impl Ledger for Columns {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn prefetch(&self, account: AccountId) {
         prefetch(&self.tokens[WATT], account.index());
         prefetch(&self.tokens[ENERGY], account.index());
     }
 
-    #[inline]
+    #[inline(always)]
     fn escrow(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {
         let at = account.index();
         // Columns that do not move are not touched. No sum overflows: available and locked are both part of a supply that
@@ -190,7 +190,7 @@ impl Ledger for Columns {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle(&mut self, settlement: &Settlement) {
         let Settlement { buyer, seller, wh, cost, fee, buyer_release, seller_release } = *settlement;
         let energy = u64::from(wh);

@@ -1,6 +1,5 @@
 //! One price level: a first-in-first-out queue of order handles as a vector, with removal anywhere in constant time.
 
-use super::prefetch::prefetch;
 use smallvec::SmallVec;
 
 /// Marks a place in a queue whose order was removed from the middle.
@@ -34,19 +33,19 @@ impl Clone for Level {
 
 impl Level {
     /// Number of orders.
-    #[inline]
+    #[inline(always)]
     pub fn orders(&self) -> u32 {
         self.orders
     }
 
     /// Energy of all its orders, in Wh.
-    #[inline]
+    #[inline(always)]
     pub fn wh(&self) -> u64 {
         self.wh
     }
 
     /// Handle of the oldest order; the level must not be empty.
-    #[inline]
+    #[inline(always)]
     pub fn front(&self) -> u32 {
         self.queue[self.head as usize]
     }
@@ -57,7 +56,7 @@ impl Level {
     }
 
     /// Appends an order and returns its place. `moved` is told the new place of every order that compaction moves.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, handle: u32, wh: u32, moved: impl FnMut(u32, u32)) -> u32 {
         if self.queue.len() == self.queue.capacity() && self.queue.len() >= 2 * self.orders as usize {
             self.compact(moved);
@@ -69,27 +68,15 @@ impl Level {
         place
     }
 
-    /// Asks for the memory at which the next order will be put.
-    #[inline]
-    pub fn prefetch_end(&self) {
-        prefetch(&self.queue, self.queue.len().wrapping_sub(1));
-    }
-
-    /// Asks for the memory of a place.
-    #[inline]
-    pub fn prefetch_place(&self, place: u32) {
-        prefetch(&self.queue, place as usize);
-    }
-
     /// Takes energy off an order that stays.
-    #[inline]
+    #[inline(always)]
     pub fn reduce(&mut self, wh: u32) {
         self.wh -= u64::from(wh);
     }
 
     /// Removes the order at a place that [`push`](Self::push) gave, with the energy it still had. Returns whether the level
     /// is empty now.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, place: u32, wh: u32) -> bool {
         self.wh -= u64::from(wh);
         self.orders -= 1;

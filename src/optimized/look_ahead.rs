@@ -1,78 +1,90 @@
 //! Looking ahead in a batch: asks for the memory of commands to come while those before them are carried out.
 //!
-//! A market that outgrows the second-level cache spends most of its time waiting for memory: a command touches an entry of
-//! the id table, an order, a level's queue and an account's balances, each at a random place. What is needed is known from
-//! the command alone, or one step after another, so it is fetched in stages, each some commands later than the one before.
-//! In a small market these hints cost more than they gain, and are left out.
+//! A market that outgrows the caches spends most of its time waiting for memory: a command touches an entry of the id table,
+//! an order and an account's balances, each at a random place. What is needed is known from the command alone, or one step
+//! later, so it is fetched in two stages, group by group: while one group of commands is carried out, the next one waits
+//! for the orders that it names, and the one after that for its entries of the id table and its balances.
+//!
+//! The loops ask for the same of every command, needed or not: a hint costs less than a branch that nobody can predict.
 
 use super::book::ArenaHint;
 use super::market::Market;
 use crate::command::{Batch, Command, NewOrder};
 use crate::engine::Ledger;
-use crate::types::{OrderId, Side};
+use crate::types::{AccountId, OrderId, Sequence, Side};
 
-/// How many commands ahead: first what the command names, then what that leads to, and so on.
-const FAR: usize = 20;
-const MIDDLE: usize = 13;
-const NEAR: usize = 6;
+/// Commands that are fetched for together: a group takes longer than a memory access, and what was fetched for two groups
+/// fits the first-level cache.
+pub(super) const GROUP: usize = 32;
 
-/// Bytes of orders, ids and balances above which looking ahead pays: about a second-level cache.
-const CACHE_BYTES: usize = 1 << 20;
+/// Bytes of orders, ids and balances above which looking ahead pays: somewhat more than a second-level cache. Below it, the
+/// hints cost about 8 ns a command and gain nothing.
+const CACHE_BYTES: usize = 3 << 20;
 
-/// What looking ahead remembers from command to command.
-pub(super) struct LookAhead {
-    arena: ArenaHint,
-    /// The order that trades next on each side, and whether its account and id are still to be fetched.
-    fronts: [(u32, bool); 2],
-}
+/// Orders at the front of a side that the next group may trade with: fetched whole, and fetched with their accounts.
+const FRONT_ORDERS: usize = 8;
+const FRONT_ACCOUNTS: usize = 4;
 
 impl<L: Ledger> Market<L> {
-    /// For a batch, if the market is large enough.
-    pub(super) fn look_ahead(&self) -> Option<LookAhead> {
+    /// Whether hints pay for a batch of so many commands.
+    pub(super) fn looks_ahead(&self, commands: usize) -> bool {
         // An order with its id and its place in a level, and two balances that orders touch.
         let bytes = 48 * self.book.len() + 32 * self.ledger.accounts() as usize;
-        (bytes > CACHE_BYTES).then(|| LookAhead { arena: self.book.arena_hint(), fronts: [(u32::MAX, false); 2] })
+        bytes > CACHE_BYTES && commands > GROUP
     }
 
-    /// Fetches for the commands that come some places after `at`.
-    #[inline]
-    pub(super) fn fetch_ahead(&self, look: &mut LookAhead, batch: Batch<'_>, at: usize) {
-        if let Some(command) = batch.commands.get(at + FAR) {
-            let (account, id) = match *command {
-                Command::Cancel { account, order } | Command::Replace { account, order, .. } => (account, order),
-                Command::Place(order) => (order.account, OrderId(batch.first + (at + FAR) as u64)),
-                _ => return,
-            };
+    /// Fetches for the two groups behind the one that is about to be carried out.
+    pub(super) fn fetch_for_groups_after(&self, batch: Batch<'_>, number: usize) {
+        let group = |number: usize| {
+            let start = (number * GROUP).min(batch.commands.len());
+            &batch.commands[start..(start + GROUP).min(batch.commands.len())]
+        };
+        let first_of = |number: usize| batch.first + (number * GROUP) as Sequence;
+        let arena = self.book.arena_hint();
+        if number == 0 {
+            self.fetch_named(first_of(0), group(0));
+            self.fetch_named(first_of(1), group(1));
+            self.fetch_found(arena, first_of(0), group(0));
+        }
+        self.fetch_named(first_of(number + 2), group(number + 2));
+        self.fetch_found(arena, first_of(number + 1), group(number + 1));
+    }
+
+    /// First stage, two groups ahead: what the commands name.
+    fn fetch_named(&self, first: Sequence, group: &[Command]) {
+        for (sequence, command) in (first..).zip(group) {
+            let (account, order) = subject(sequence, command);
+            self.ids.prefetch(order);
             self.ledger.prefetch(account);
-            self.ids.prefetch(id);
         }
-        match batch.commands.get(at + MIDDLE) {
-            Some(Command::Place(NewOrder { side, limit: Some(price), .. })) => self.book.prefetch_level(*side, *price),
-            Some(Command::Cancel { order, .. } | Command::Replace { order, .. }) => {
-                look.arena.prefetch(self.ids.guess(*order));
-            }
-            _ => {}
+    }
+
+    /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
+    fn fetch_found(&self, arena: ArenaHint, first: Sequence, group: &[Command]) {
+        for (sequence, command) in (first..).zip(group) {
+            let (_, order) = subject(sequence, command);
+            arena.prefetch(self.ids.guess(order));
         }
-        match batch.commands.get(at + NEAR) {
-            Some(Command::Place(NewOrder { side, limit: Some(price), .. })) => self.book.prefetch_queue(*side, *price),
-            Some(Command::Cancel { order, .. } | Command::Replace { order, .. }) => {
-                self.book.prefetch_place(self.ids.guess(*order));
-            }
-            _ => {}
-        }
-        // Whoever trades next will trade with the first order of a side.
         for side in Side::BOTH {
-            let Some(handle) = self.book.front_handle(side) else { continue };
-            let (known, pending) = &mut look.fronts[side as usize];
-            if *known != handle {
-                (*known, *pending) = (handle, true);
-                look.arena.prefetch(handle);
-            } else if *pending {
-                *pending = false;
-                let front = self.book.get(handle).expect("the front order rests");
-                self.ledger.prefetch(front.tag.account);
-                self.ids.prefetch(front.tag.id);
+            for (at, handle) in self.book.front_handles(side).take(FRONT_ORDERS).enumerate() {
+                arena.prefetch(handle);
+                if at < FRONT_ACCOUNTS
+                    && let Some(order) = self.book.get(handle)
+                {
+                    self.ids.prefetch(order.tag.id);
+                    self.ledger.prefetch(order.tag.account);
+                }
             }
         }
+    }
+}
+
+/// Whose balances a command needs, and which order's id: its own where it places one.
+#[inline(always)]
+fn subject(sequence: Sequence, command: &Command) -> (AccountId, OrderId) {
+    match *command {
+        Command::Cancel { account, order } | Command::Replace { account, order, .. } => (account, order),
+        Command::Place(NewOrder { account, .. }) => (account, OrderId(sequence)),
+        _ => (AccountId::OPERATOR, OrderId(sequence)),
     }
 }

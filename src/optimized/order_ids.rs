@@ -28,19 +28,19 @@ impl OrderIds {
         OrderIds { entries: vec![EMPTY; 64], live: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self, low: u32) -> usize {
         let spread = u64::from(low).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (spread >> (64 - self.entries.len().trailing_zeros())) as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&self, at: usize) -> usize {
         (at + 1) & (self.entries.len() - 1)
     }
 
     /// Adds an id that is not there yet.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, id: OrderId, handle: u32) {
         // At most two thirds full: a hit then costs 2 probes on average, a miss 5. A table that fits the cache anyway stays
         // three quarters empty: most probes end where they begin, and their branches are predicted.
@@ -52,7 +52,7 @@ impl OrderIds {
         self.place(u64::from(id.0 as u32) << 32 | u64::from(handle + 1));
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, entry: u64) {
         let mut at = self.home((entry >> 32) as u32);
         while self.entries[at] != EMPTY {
@@ -62,19 +62,19 @@ impl OrderIds {
     }
 
     /// Asks for the memory in which an id is, or would be.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, id: OrderId) {
         prefetch(&self.entries, self.home(id.0 as u32));
     }
 
     /// A handle that is probably that of an id: a hint for prefetching, without a walk along the run.
-    #[inline]
+    #[inline(always)]
     pub fn guess(&self, id: OrderId) -> u32 {
         (self.entries[self.home(id.0 as u32)] as u32).wrapping_sub(1)
     }
 
     /// The handle of an id for which `verify` holds.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, id: OrderId, mut verify: impl FnMut(u32) -> bool) -> Option<u32> {
         let low = id.0 as u32;
         let mut at = self.home(low);
@@ -92,7 +92,7 @@ impl OrderIds {
     }
 
     /// Removes an id that is there with this handle.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, id: OrderId, handle: u32) {
         let entry = u64::from(id.0 as u32) << 32 | u64::from(handle + 1);
         let mut hole = self.home(id.0 as u32);
