@@ -70,6 +70,12 @@ impl Engine for Baseline {
         read(&levels(bids, count), &levels(asks, count))
     }
 
+    fn depth_into(&self, side: Side, out: &mut [LevelView]) -> usize {
+        let levels = levels(&self.books[side as usize], out.len());
+        out[..levels.len()].copy_from_slice(&levels);
+        levels.len()
+    }
+
     fn balances(&self, account: AccountId) -> Option<Balances> {
         self.ledger.balances(account)
     }

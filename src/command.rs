@@ -79,8 +79,8 @@ pub enum Command {
         /// Which order.
         order: OrderId,
     },
-    /// Changes a resting order. Less energy at the same price keeps its priority; anything else re-enters the book as a
-    /// new good-till-cancelled limit order with the same id.
+    /// Changes a resting order. At the same price and not more energy it keeps its priority; anything else re-enters the
+    /// book as a new good-till-cancelled limit order with the same id.
     Replace {
         /// The order's owner.
         account: AccountId,

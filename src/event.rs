@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A command causes either one [`Event::Rejected`], and then nothing changed, or one or more other events. An accepted
-//! order causes its fills in order and then, unless the last fill says `taker_done`, one `Rested` or `Expired`.
+//! order causes its fills in order (with a `Cancelled` where self-trade prevention takes a maker away) and then, unless the
+//! last fill says `taker_done`, one `Rested` or `Expired`.
 
 use crate::types::{AccountId, DecodeError, OrderId, Ticks, Token, Wh};
 

@@ -35,6 +35,9 @@ pub trait Engine: Clone + Send + Sync + 'static {
     /// Shows `read` the best `levels` price levels of each side, best first: bids, then asks.
     fn with_depth<R>(&self, levels: usize, read: impl FnOnce(&[LevelView], &[LevelView]) -> R) -> R;
 
+    /// Writes the best price levels of a side to `out`, best first, and returns how many there were.
+    fn depth_into(&self, side: Side, out: &mut [LevelView]) -> usize;
+
     /// An account's balances, or `None` if it is not open.
     fn balances(&self, account: AccountId) -> Option<Balances>;
 

@@ -18,7 +18,7 @@ pub use clock::Clock;
 pub use stack::{EngineKind, EngineVisitor, SealPlan, Stack};
 pub use station::{BlockSink, ClosedBlock, NodeError, SealStation, SealTotals, StageTimes};
 
-use crate::block::ChainParams;
+use crate::block::{ChainParams, Target};
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
 use crate::types::{AccountId, Sequence, TimeNs};
@@ -52,6 +52,8 @@ pub struct Node<E: Engine> {
     filling: ClosedBlock,
     /// Time of the first command of the block being filled.
     opened: TimeNs,
+    /// Time of the last command.
+    last_time: TimeNs,
     sealing: Sealing,
     sample_latency: bool,
 }
@@ -71,6 +73,9 @@ enum Sealing {
 
 impl<E: Engine> Node<E> {
     /// A node that goes on from the engine's state: its next command has sequence `next`, its next block height 0.
+    ///
+    /// # Panics
+    /// If `params.bits` is no target, or blocks are to hold no transaction.
     pub fn new(
         mut engine: E,
         next: Sequence,
@@ -81,6 +86,7 @@ impl<E: Engine> Node<E> {
         sink: Option<BlockSink>,
     ) -> Self {
         assert!(policy.transactions > 0, "a block holds at least one transaction");
+        Target::from_bits(params.bits).expect("the difficulty of a chain is a target");
         // What changed before this node is no part of its first block, but of the state it starts from.
         engine.take_changed(&mut Vec::new());
         let record = |id| engine.record(AccountId(id)).expect("ids are dense");
@@ -92,7 +98,7 @@ impl<E: Engine> Node<E> {
             Sealing::Here { station: Box::new(station), spare: ClosedBlock::default() }
         };
         let filling = ClosedBlock::default();
-        Node { engine, clock, next, policy, filling, opened: 0, sealing, sample_latency: false }
+        Node { engine, clock, next, policy, filling, opened: 0, last_time: 0, sealing, sample_latency: false }
     }
 
     /// From now on, the time from submission to sealed block is recorded for each call of [`submit`](Self::submit).
@@ -112,7 +118,9 @@ impl<E: Engine> Node<E> {
     /// # Errors
     /// The sealing of a block failed or was cancelled; the node must not be used any more then.
     pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
-        let time = self.clock.read(self.next);
+        // A system's clock may be set back; the time of commands, and so of headers, never is.
+        let time = self.clock.read(self.next).max(self.last_time);
+        self.last_time = time;
         if let Some(interval) = self.policy.interval
             && self.filling.transactions > 0
             && time.saturating_sub(self.opened) >= interval

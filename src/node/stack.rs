@@ -21,7 +21,7 @@ pub enum EngineKind {
 pub struct SealPlan {
     /// How the nonce is searched.
     pub search: Search,
-    /// Whether leaves and Merkle nodes are hashed on all cores.
+    /// Whether leaves, Merkle nodes and account records are hashed on all cores.
     pub parallel_hashing: bool,
     /// Whether blocks are sealed on a thread of their own while the engine fills the next.
     pub beside: bool,

@@ -46,7 +46,7 @@ pub struct SealTotals {
     pub blocks: u64,
     /// Transactions in them.
     pub transactions: u64,
-    /// Nonces tried.
+    /// Nonces up to and including each winning one.
     pub hashes: u64,
     /// Hash of the last header; before the first block, what that block's `previous` is.
     pub tip: Digest,

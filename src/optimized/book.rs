@@ -11,7 +11,7 @@
 
 use super::bitmap::Bitmap;
 use super::level::Level;
-use super::prefetch::{prefetch, prefetch_address};
+use super::prefetch::prefetch_address;
 use crate::engine::LevelView;
 use crate::types::{Side, Ticks, Wh};
 use slab::Slab;

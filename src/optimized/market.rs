@@ -109,6 +109,10 @@ impl<L: Ledger> Engine for Market<L> {
         read(&walk(Side::Buy), &walk(Side::Sell))
     }
 
+    fn depth_into(&self, side: Side, out: &mut [LevelView]) -> usize {
+        self.book.depth(side, out)
+    }
+
     #[inline(always)]
     fn balances(&self, account: AccountId) -> Option<Balances> {
         self.ledger.balances(account)
@@ -144,11 +148,6 @@ impl<L: Ledger> Engine for Market<L> {
 }
 
 impl<L: Ledger> Market<L> {
-    /// Writes the best levels of a side to `out` without allocating, however many they are; returns how many there were.
-    pub fn depth_into(&self, side: Side, out: &mut [LevelView]) -> usize {
-        self.book.depth(side, out)
-    }
-
     #[inline(always)]
     fn carry_out(&mut self, sequence: u64, command: &Command, events: &mut Vec<Event>) -> Result<(), Reject> {
         match *command {

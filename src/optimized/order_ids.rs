@@ -7,14 +7,14 @@
 use super::prefetch::prefetch;
 use crate::types::OrderId;
 
-/// No id is 0: sequences start at 1. The whole entry is 0, so that fresh tables are zero pages.
+/// No order: a handle is stored plus one. All bits are 0, so that fresh tables are zero pages.
 const EMPTY: u64 = 0;
 
 /// Tables of fewer entries (512 KiB) are kept sparse.
 const SPARSE_BELOW: usize = 1 << 16;
 
-/// A map from [`OrderId`] to `u32` handles. Two live ids never share their low 32 bits: `verify` settles the case
-/// where a long-lived order meets its successor 2^32 commands later.
+/// A map from [`OrderId`] to `u32` handles. Ids that share their low 32 bits, a long-lived order's and its successor's
+/// 2^32 commands later, both have entries; `verify` tells them apart.
 #[derive(Clone, Debug)]
 pub struct OrderIds {
     /// `low half of the id << 32 | handle + 1`.

@@ -215,7 +215,7 @@ fn rows(results: &[&ScenarioResult]) -> Vec<Vec<String>> {
         ("  grid fees, WATT", &|r| watt(r.work.fees)),
         ("  blocks", &|r| count(r.work.blocks)),
         ("  transactions in blocks", &|r| count(r.work.transactions)),
-        ("  nonces tried", &|r| count(r.work.hashes)),
+        ("  nonces to the winners", &|r| count(r.work.hashes)),
         ("  last block", &|r| if r.work.tip.is_empty() { "-".to_string() } else { r.work.tip[..16].to_string() }),
         ("state digest", &|r| r.digest[..16].to_string()),
     ];

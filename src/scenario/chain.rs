@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 /// Plays the stream on the optimized stack, setup included, and writes every block to `path`.
 ///
 /// # Errors
-/// The file cannot be written, or the run was cancelled; what is sealed until then is a complete, valid chain.
+/// The file cannot be written, or the run was cancelled; the file then holds what was sealed until then, a valid chain.
 pub fn write(path: &Path, setting: &Setting, stream: &Stream) -> Result<(), ScenarioError> {
     let failed = |error: &dyn std::fmt::Display| ScenarioError::Chain(format!("{}: {error}", path.display()));
     let params = ChainParams { rules: stream.rules, bits: setting.bits };

@@ -1,8 +1,8 @@
 //! Floor 5: named scenarios over every stack.
 //!
 //! `run` drives; `player` plays a stream on one stack, timed or sampled; `evidence` counts what it did and compares;
-//! `results` turns rounds into
-//! figures; `components` measures the parts of the work one by one; `outcome` is what comes of it.
+//! `results` turns rounds into figures; `components` measures the parts of the work one by one; `outcome` is what comes
+//! of it.
 
 mod chain;
 mod components;

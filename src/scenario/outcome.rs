@@ -178,7 +178,8 @@ pub struct Work {
     pub blocks: u64,
     /// Transactions in those blocks.
     pub transactions: u64,
-    /// Nonces tried.
+    /// Nonces up to and including the winning one of each block: the work that the lowest answer takes. A search on several
+    /// threads tries a few more.
     pub hashes: u64,
     /// Hash of the last block's header, in hex; empty if the scenario forms no blocks.
     pub tip: String,

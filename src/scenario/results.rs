@@ -105,7 +105,7 @@ pub fn scenario_result(
             cpu_seconds,
             wall_seconds: median(&mut walls),
             network_bytes: 0,
-            network_note: "both stacks run in this process: nothing crosses a network",
+            network_note: "every stack runs in this process: nothing crosses a network",
         },
         work,
         digest: to_hex(&evidence.state_digest),

@@ -2,6 +2,7 @@
 
 use super::Random;
 use crate::command::{Command, NewOrder};
+use crate::engine::{Escrow, escrow_of};
 use crate::types::{AccountId, Limits, Rules, Side, Ticks, TimeInForce, UNITS_PER_WATT, WH_PER_KWH, Wh};
 
 /// The middle of the market: 0.15 WATT/kWh.
@@ -51,11 +52,28 @@ impl Population {
         let mut random = Random::new(self.seed, 1);
         let mut commands = Vec::with_capacity(3 * self.users as usize + self.orders as usize);
         commands.extend((0..self.users).map(|_| Command::OpenAccount { address: random.bytes() }));
-        for account in (1..=self.users).map(AccountId) {
-            let amount = START_WATT.min(START_SUPPLY_MAX / u64::from(self.users));
-            commands.push(Command::Mint { account, amount });
-            commands.push(Command::MeterCredit { account, amount: START_WH });
+        let orders = self.initial_orders(initial, &mut random);
+        // On top of what everybody starts with, each gets what its initial orders hold, so that none of them is refused.
+        let mut held = vec![Escrow::default(); self.users as usize + 1];
+        let fee_ppm = self.rules(0).fee_ppm;
+        for order in &orders {
+            let limit = order.limit.expect("initial orders have limits");
+            let escrow = escrow_of(order.side, order.wh, limit, fee_ppm);
+            let held = &mut held[order.account.index()];
+            *held = Escrow { watt: held.watt + escrow.watt, energy: held.energy + escrow.energy };
         }
+        let start_watt = START_WATT.min(START_SUPPLY_MAX / u64::from(self.users));
+        for account in (1..=self.users).map(AccountId) {
+            let Escrow { watt, energy } = held[account.index()];
+            commands.push(Command::Mint { account, amount: start_watt + watt });
+            commands.push(Command::MeterCredit { account, amount: START_WH + energy });
+        }
+        commands.extend(orders.into_iter().map(Command::Place));
+        commands
+    }
+
+    fn initial_orders(&self, initial: InitialOrders, random: &mut Random) -> Vec<NewOrder> {
+        let mut orders = Vec::with_capacity(self.orders as usize);
         for index in 0..self.orders {
             let side = if index % 2 == 0 { Side::Buy } else { Side::Sell };
             let (low, high) = match (side, initial) {
@@ -64,10 +82,10 @@ impl Population {
                 (Side::Buy, InitialOrders::OffBand) => (PRICE_RANGE[0], MID - BAND - 1),
                 (Side::Sell, InitialOrders::OffBand) => (MID + BAND + 1, PRICE_RANGE[1]),
             };
-            let (account, price) = (self.account(&mut random), random.between(low, high));
-            commands.push(limit_order(account, side, price, energy(&mut random)));
+            let (account, price) = (self.account(random), random.between(low, high));
+            orders.push(limit_order(account, side, price, energy(random)));
         }
-        commands
+        orders
     }
 
     /// A random user.
@@ -93,7 +111,6 @@ pub fn energy(random: &mut Random) -> Wh {
 }
 
 /// A good-till-cancelled limit order.
-pub fn limit_order(account: AccountId, side: Side, price: Ticks, wh: Wh) -> Command {
-    let limit = Some(price);
-    Command::Place(NewOrder { account, side, limit, wh, time_in_force: TimeInForce::Gtc, post_only: false })
+pub fn limit_order(account: AccountId, side: Side, price: Ticks, wh: Wh) -> NewOrder {
+    NewOrder { account, side, limit: Some(price), wh, time_in_force: TimeInForce::Gtc, post_only: false }
 }

@@ -126,7 +126,8 @@ impl Maker {
                     Side::Buy => self.random.between(MID - BAND, MID + eager),
                     Side::Sell => self.random.between(MID - eager, MID + BAND),
                 };
-                limit_order(self.population.account(&mut self.random), side, price, energy(&mut self.random))
+                let account = self.population.account(&mut self.random);
+                Command::Place(limit_order(account, side, price, energy(&mut self.random)))
             }
         };
         self.stream.ops.push(Op::Commands(1));
@@ -138,8 +139,8 @@ impl Maker {
         let seller = self.population.account(&mut self.random);
         let buyer = self.population.other_account(&mut self.random, seller);
         self.stream.ops.push(Op::Commands(2));
-        self.push(limit_order(seller, Side::Sell, price, wh));
-        self.push(limit_order(buyer, Side::Buy, price, wh));
+        self.push(Command::Place(limit_order(seller, Side::Sell, price, wh)));
+        self.push(Command::Place(limit_order(buyer, Side::Buy, price, wh)));
     }
 
     fn push(&mut self, command: Command) {
