@@ -95,7 +95,7 @@ fn bad_usage_is_named_and_fails() {
     fails(&["run", "--stack", "fast"], &["both, baseline, optimized, ladder"]);
     fails(&["run", "--sped"], &["--sped"]);
     fails(&["run", "--json", "no/such/folder/report.json"], &["no/such/folder/report.json", "No such file"]);
-    fails(&["run", "--chain", "."], &["not a file name"]);
+    fails(&["run", "--chain", "."], &["is a directory, not a file name"]);
     fails(&["run", "--scenario", "reads", "--chain", "chain.jb"], &["--chain", "--scenario settlement"]);
     fails(&["verify", "no-such-file"], &["no-such-file", "No such file"]);
     fails(&["verify"], &["<FILE>"]);
@@ -124,9 +124,9 @@ fn help_teaches() {
 fn ctrl_c_ends_with_a_partial_report() {
     use rustix::process::{Pid, Signal, kill_process};
     let folder = tempfile::tempdir().unwrap();
-    // Rounds enough for minutes: only the signal can end it in time.
+    // Small rounds, so that one is done in time on any machine, and enough of them for minutes: only the signal ends it.
     let mut child = Command::new(env!("CARGO_BIN_EXE_joulebook"))
-        .args(["run", "--scenario", "reads,settlement", "--rounds", "1000", "--json", "report.json"])
+        .args(["run", "--scenario", "reads,settlement", "--ops", "50000", "--rounds", "1000", "--json", "report.json"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -143,4 +143,66 @@ fn ctrl_c_ends_with_a_partial_report() {
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(json["complete"], false);
+}
+
+/// Nothing that was there is lost: not the chain, not a device, not a link, not an earlier report.
+#[test]
+#[cfg(unix)]
+fn files_that_are_there_are_respected() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str]| joulebook(folder.path(), arguments);
+    let settlement = [&SMALL[..], &["--scenario", "settlement"]].concat();
+    assert_eq!(run(&[&settlement[..], &["--chain", "chain.jb"]].concat()).status.code(), Some(0));
+    let chain = fs::read(at("chain.jb")).unwrap();
+    for arguments in
+        [&["headers", "chain.jb", "./chain.jb"][..], &["prove", "chain.jb", "--sequence=500", "--out=chain.jb"]]
+    {
+        let refused = run(arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(err(&refused).contains("is the chain itself"), "{}", err(&refused));
+    }
+    let same = run(&[&settlement[..], &["--chain", "one", "--json", "./one"]].concat());
+    assert!(same.status.code() == Some(2) && err(&same).contains("the same file"), "{}", err(&same));
+    assert_eq!(fs::read(at("chain.jb")).unwrap(), chain);
+
+    let reads = [&SMALL[..], &["--scenario", "reads"]].concat();
+    assert_eq!(run(&[&reads[..], &["--json", "/dev/null"]].concat()).status.code(), Some(0));
+    assert!(!fs::metadata("/dev/null").unwrap().is_file(), "a device stays one");
+    fs::write(at("report.json"), "").unwrap();
+    std::os::unix::fs::symlink(at("report.json"), at("link.json")).unwrap();
+    assert_eq!(run(&[&reads[..], &["--json", "link.json"]].concat()).status.code(), Some(0));
+    assert!(fs::symlink_metadata(at("link.json")).unwrap().is_symlink(), "a link stays one");
+    assert!(fs::metadata(at("report.json")).unwrap().len() > 100);
+
+    for (arguments, wanted) in [
+        (&["verify", "."][..], "is a directory"),
+        (&["check-proof", "report.json", "--headers", "chain.jb"], "not a proof"),
+        (&["prove", "chain.jb", "--sequence", "4000000000"], "the chain's last transaction has sequence"),
+    ] {
+        assert!(err(&run(arguments)).contains(wanted), "{arguments:?}: {}", err(&run(arguments)));
+    }
+    let proof = run(&["prove", "chain.jb", "--sequence", "500", "--out", "proof.json"]);
+    assert_eq!(proof.status.code(), Some(0), "{}", err(&proof));
+    let whole = run(&["check-proof", "proof.json", "--headers", "chain.jb"]);
+    assert!(whole.status.code() == Some(1) && err(&whole).contains("`joulebook headers`"), "{}", err(&whole));
+}
+
+/// Many more orders than users could pay for with what all of them start with.
+#[test]
+fn two_users_can_hold_a_deep_book() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep =
+        ["run", "--users=2", "--orders=200000", "--scenario=writes", "--stack=optimized", "--ops=100", "--rounds=1"];
+    let ran = joulebook(folder.path(), &deep);
+    assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+}
+
+#[test]
+fn run_needs_not_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = joulebook(folder.path(), &["--scenario", "reads", "--ops", "1000", "--rounds", "1"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+    let words: Vec<String> = out(&ran).split_whitespace().map(str::to_string).collect();
+    assert!(words.join(" ").contains("1 interleaved round."), "{}", out(&ran));
 }

@@ -49,23 +49,23 @@ fn floors(lib: &str) -> BTreeMap<String, usize> {
 
 /// Uses of other top-level modules in a module's file that break the floor plan.
 fn breaches(floors: &BTreeMap<String, usize>, module: &str, text: &str) -> Vec<String> {
+    let code: String = text.lines().map(|line| line.split("//").next().unwrap().to_string() + "\n").collect();
     let mut found = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let code = line.split("//").next().unwrap();
-        for (at, _) in code.match_indices("crate::") {
-            let rest = &code[at + "crate::".len()..];
-            let names: Vec<String> = match rest.strip_prefix('{') {
-                Some(group) => group.split([',', '}']).map(|part| part.trim().to_string()).collect(),
-                None => vec![rest.to_string()],
-            };
-            for name in names {
-                let used: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if let Some(floor) = floors.get(&used)
-                    && used != module
-                    && *floor >= floors[module]
-                {
-                    found.push(format!("{module} line {}: uses {used}", number + 1));
-                }
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            // A group may go over several lines; it ends with the statement.
+            Some(group) => group.split(';').next().unwrap().split([',', '{', '}']).map(str::trim).collect(),
+            None => vec![rest],
+        };
+        for name in names {
+            let used: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if let Some(floor) = floors.get(&used)
+                && used != module
+                && *floor >= floors[module]
+            {
+                let line = code[..at].matches('\n').count() + 1;
+                found.push(format!("{module} line {line}: uses {used}"));
             }
         }
     }
@@ -98,6 +98,7 @@ fn the_floor_test_sees_a_breach() {
     assert_eq!(breaches(&floors, "b", "use crate::c::X;").len(), 1);
     assert_eq!(breaches(&floors, "a", "let x = crate::b::f();").len(), 1);
     assert_eq!(breaches(&floors, "b", "use crate::{a, c};").len(), 1);
+    assert_eq!(breaches(&floors, "b", "use crate::{\n    a::X,\n    c::{Y, Z},\n};").len(), 1);
 }
 
 #[test]

@@ -261,9 +261,12 @@ fn the_bottleneck_is_computed_from_shares_that_sum_to_one() {
     let shares: f64 = report.components.iter().filter_map(|part| part.share).sum();
     assert!((shares - 1.0).abs() < 1e-9, "{shares}");
     for part in &report.components {
-        assert!((part.ops_per_second * part.ns_per_operation - 1e9).abs() < 1.0);
+        assert!(part.ops_per_second.is_none_or(|rate| (rate * part.ns_per_operation - 1e9).abs() < 1.0));
+        let parts: f64 = part.parts.iter().map(|part| part.ns_per_operation).sum();
+        assert!(part.parts.is_empty() || (parts - part.ns_per_operation).abs() < 1e-6, "{part:?}");
     }
     let dearest = report.components.iter().max_by(|a, b| a.share.partial_cmp(&b.share).unwrap()).unwrap();
+    assert_eq!(report.components.iter().filter(|part| part.name == "sealing" && part.parts.len() == 4).count(), 1);
     assert!(report.bottleneck.unwrap().starts_with(&dearest.name));
 }
 

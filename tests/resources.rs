@@ -9,7 +9,12 @@ fn peak_memory_follows_allocations_or_is_said_to_be_unavailable() {
         assert!(peak_rss_mib().unwrap_err().contains("/proc"));
         return;
     }
-    reset_peak_rss().unwrap();
+    if let Err(reason) = reset_peak_rss() {
+        // Some containers mount /proc read-only: then that is what is said.
+        println!("not checked: {reason}");
+        assert!(reason.contains("/proc/self/clear_refs"), "{reason}");
+        return;
+    }
     let before = peak_rss_mib().unwrap();
     let block = vec![1u8; 64 << 20];
     std::hint::black_box(&block);

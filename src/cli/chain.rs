@@ -1,14 +1,14 @@
 //! `verify`, `headers`, `prove`, `check-proof`.
 
+use super::Failure;
 use super::output::{Pending, print};
-use super::{EXIT_REFUSED, Failure};
 use clap::Args;
 use indicatif::ProgressBar;
 use joulebook::block::{ChainReader, Header, StoredBlock, TradeProof, check_headers};
 use joulebook::command::{Command, NewOrder, Sequenced};
 use joulebook::event::Event;
 use joulebook::hash::{to_hex, to_hex_reversed};
-use joulebook::node::verify::{VerifyError, verify_file};
+use joulebook::node::verify::verify;
 use joulebook::report::{count, kwh, price, watt};
 use joulebook::types::Side;
 use std::fmt::Write;
@@ -58,18 +58,17 @@ pub struct CheckProof {
 impl Verify {
     /// Verifies and says what was verified.
     pub fn execute(&self) -> Result<u8, Failure> {
+        let file = open(&self.file)?;
         let bar = ProgressBar::new_spinner();
-        let verified = verify_file(&self.file, &mut |blocks| bar.set_message(format!("{blocks} blocks verified")));
+        let progress = &mut |done| bar.set_message(format!("{} verified", blocks(done)));
+        let verified = verify(BufReader::new(file), progress);
         bar.finish_and_clear();
-        let verified = verified.map_err(|error| match error {
-            VerifyError::Open { .. } => Failure::usage(error),
-            _ => Failure::refused(format!("{}: {error}", self.file.display())),
-        })?;
+        let verified = verified.map_err(|error| refused(&self.file, error))?;
         print(&format!(
-            "{}: valid\n  {} blocks, {} transactions, {} trades, each replayed; every header, Merkle root and state \
+            "{}: valid\n  {}, {} transactions, {} trades, each replayed; every header, Merkle root and state \
              root agrees\n  work        2^{:.1} hashes expected\n  last block  {}\n  state root  {}\n",
             self.file.display(),
-            count(verified.blocks),
+            blocks(verified.blocks),
             count(verified.transactions),
             count(verified.fills),
             verified.work_log2,
@@ -84,6 +83,7 @@ impl Headers {
     /// Extracts the headers, after checking them as a chain.
     pub fn execute(&self) -> Result<u8, Failure> {
         let out = Pending::create(&self.out)?;
+        not_the_chain(&out, &self.file)?;
         let mut headers = Vec::new();
         let mut bytes = Vec::new();
         for_each_block(&self.file, |block| {
@@ -93,7 +93,7 @@ impl Headers {
         })?;
         let (tip, _) = check_headers(&headers).map_err(|error| refused(&self.file, error))?;
         out.write(&bytes)?;
-        print(&format!("{} headers, the last one {}\n", count(headers.len() as u64), to_hex_reversed(&tip)))?;
+        print(&format!("headers of {}, the last one {}\n", blocks(headers.len() as u64), to_hex_reversed(&tip)))?;
         Ok(0)
     }
 }
@@ -102,21 +102,24 @@ impl Prove {
     /// Finds the transaction and writes its proof.
     pub fn execute(&self) -> Result<u8, Failure> {
         let out = self.out.as_deref().map(Pending::create).transpose()?;
+        if let Some(out) = &out {
+            not_the_chain(out, &self.file)?;
+        }
         let mut proof = None;
         let mut last = 0;
         for_each_block(&self.file, |block| {
             last = block.seal.last_sequence;
-            let here = (block.seal.first_sequence..=block.seal.last_sequence).contains(&self.sequence);
-            proof = if here { TradeProof::of(block, self.sequence) } else { None };
-            Ok(!here)
+            proof = TradeProof::of(block, self.sequence);
+            Ok(last < self.sequence)
         })?;
         let Some(proof) = proof else {
             let Self { file, sequence, .. } = self;
-            let message = format!(
-                "{}: no transaction has sequence {sequence}: it was refused, or lies behind the last one, {last}",
-                file.display()
-            );
-            return Err(Failure { message, code: EXIT_REFUSED });
+            let why = if *sequence > last {
+                format!("the chain's last transaction has sequence {last}")
+            } else {
+                "the command with that sequence was refused, so that no block holds it".to_string()
+            };
+            return Err(refused(file, format!("no transaction has sequence {sequence}: {why}")));
         };
         let json = serde_json::to_string_pretty(&proof).expect("a proof is plain text") + "\n";
         match out {
@@ -130,25 +133,43 @@ impl Prove {
 impl CheckProof {
     /// Checks and says what is proven.
     pub fn execute(&self) -> Result<u8, Failure> {
-        let text = fs::read_to_string(&self.proof).map_err(|error| unreadable(&self.proof, error))?;
+        let text = fs::read(&self.proof).map_err(|error| unreadable(&self.proof, error))?;
         let proof: TradeProof =
-            serde_json::from_str(&text).map_err(|error| refused(&self.proof, format!("not a proof: {error}")))?;
+            serde_json::from_slice(&text).map_err(|error| refused(&self.proof, format!("not a proof: {error}")))?;
         let bytes = fs::read(&self.headers).map_err(|error| unreadable(&self.headers, error))?;
-        let (headers, []) = bytes.as_chunks() else {
+        if ChainReader::open(&bytes[..]).is_ok() {
+            let hint = "this is a whole chain file; `joulebook headers` writes its headers";
+            return Err(refused(&self.headers, hint));
+        }
+        let (headers @ [_, ..], []) = bytes.as_chunks() else {
             let length = bytes.len();
-            return Err(refused(&self.headers, format!("{length} bytes are not a number of 80-byte headers")));
+            return Err(refused(&self.headers, format!("{length} bytes are not one or more headers of 80 bytes")));
         };
         let headers: Vec<Header> = headers.iter().map(Header::decode).collect();
         let (command, events) = proof.check(&headers).map_err(|error| refused(&self.proof, error))?;
         let (tip, work) = check_headers(&headers).expect("checked with the proof");
         let mut text = format!("proven: transaction {} of block {}\n", proof.index, count(proof.height));
         describe(&command, &events, &mut text);
-        let (blocks, tip) = (count(headers.len() as u64), to_hex_reversed(&tip));
-        writeln!(text, "  in a chain of {blocks} blocks with 2^{:.1} hashes of work, the last one {tip}", work.log2())
+        let (blocks, work, tip) = (blocks(headers.len() as u64), work.log2(), to_hex_reversed(&tip));
+        writeln!(text, "  in a chain of {blocks} with 2^{work:.1} hashes of work, the last one\n  {tip}")
             .expect("a string takes all");
+        text.push_str("  Compare that hash with one from somebody you trust: anybody can make a chain of their own.\n");
         print(&text)?;
         Ok(0)
     }
+}
+
+/// `1 block`, `2 blocks`.
+fn blocks(number: u64) -> String {
+    format!("{} block{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// What is written must not take the chain's place.
+fn not_the_chain(out: &Pending, chain: &Path) -> Result<(), Failure> {
+    if out.is_same(chain) {
+        return Err(Failure::usage(format!("{} is the chain itself: name another file to write", chain.display())));
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {
@@ -159,9 +180,16 @@ fn refused(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::refused(format!("{}: {error}", path.display()))
 }
 
+fn open(path: &Path) -> Result<File, Failure> {
+    if path.is_dir() {
+        return Err(Failure::usage(format!("{} is a directory, not a chain file", path.display())));
+    }
+    File::open(path).map_err(|error| unreadable(path, error))
+}
+
 /// Reads a chain file to its end, or until `see` says `false`.
 fn for_each_block(path: &Path, mut see: impl FnMut(&StoredBlock) -> Result<bool, Failure>) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, error))?;
+    let file = open(path)?;
     let source: Box<dyn Read> = Box::new(BufReader::new(file));
     let mut reader = ChainReader::open(source).map_err(|error| refused(path, error))?;
     while let Some(block) = reader.next_block().map_err(|error| refused(path, error))? {

@@ -15,31 +15,41 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_INTERRUPTED: u8 = 130;
 
 const AFTER_HELP: &str = "\
-Without a command, `joulebook run` runs with its defaults: four scenarios on two stacks, in under a minute.
+Without a command it runs: `joulebook --quick` is `joulebook run --quick`. With
+its defaults a run takes less than a minute: four scenarios on two stacks.
 
 Examples:
-  joulebook                                            everything, as a newcomer sees it
-  joulebook run --scenario writes --users 100000 --orders 100000     writes on a deep book
-  joulebook run --scenario settlement --chain chain.jb               keep the chain of the settlement scenario,
-  joulebook verify chain.jb                                          verify it, and prove one of its trades:
+  joulebook
+      everything, as a newcomer sees it
+  joulebook run --scenario writes --users 100000 --orders 100000
+      writes on a deep book
+  joulebook run --scenario settlement --chain chain.jb
+      keep the chain of the settlement scenario; then verify it, and prove
+      one of its trades to somebody who has nothing but the headers:
+  joulebook verify chain.jb
   joulebook headers chain.jb headers.bin
   joulebook prove chain.jb --sequence 500 --out proof.json
   joulebook check-proof proof.json --headers headers.bin
 
-Exit codes: 0 all is well, 1 a verification refused something (or stacks differ), 2 bad usage or a file that cannot be
-read or written, 130 interrupted by Ctrl-C.";
+Exit codes: 0 all is well, 1 a verification refused something (or stacks
+differ), 2 bad usage or a file that cannot be read or written, 130 interrupted
+by Ctrl-C.";
 
 /// An energy-trading ledger engine with a performance laboratory built in.
 #[derive(Parser)]
 #[command(name = "joulebook", version, after_help = AFTER_HELP, max_term_width = 120)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    run: run::Run,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Runs scenarios on the baseline and the optimized stack and reports what they did and how fast.
+    #[command(after_help = run::AFTER_HELP)]
     Run(Box<run::Run>),
     /// Verifies a chain file: linkage, proof of work, Merkle roots, and all events and state roots by replay.
     Verify(chain::Verify),
@@ -71,7 +81,8 @@ impl Failure {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command.unwrap_or_else(|| Command::Run(Box::new(run::Run::default_run()))) {
+    let Cli { command, run } = Cli::parse();
+    let done = match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
         Command::Run(run) => run.execute(),
         Command::Verify(verify) => verify.execute(),
         Command::Headers(headers) => headers.execute(),
@@ -81,7 +92,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Failure { message, code }) => {
-            eprintln!("error: {message}");
+            output::print_error(&format!("error: {message}\n"));
             ExitCode::from(code)
         }
     }

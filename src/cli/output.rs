@@ -4,27 +4,62 @@ use super::Failure;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Temporary files that exist now: whoever ends the program early removes them.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes all temporary files, when the program must end at once.
+pub fn remove_temporaries() {
+    for path in TEMPORARIES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
+        let _ = fs::remove_file(path);
+    }
+}
 
 /// A file under a temporary name beside its place, opened before long work begins so that a bad path fails at once. What
-/// stood there before stays until [`commit`](Pending::commit).
+/// stood there before stays until [`commit`](Pending::commit). A device or a pipe is written to as it is.
 pub struct Pending {
+    /// As the user wrote it.
+    named: PathBuf,
+    /// Where the file is, symbolic links followed.
     path: PathBuf,
     temporary: PathBuf,
 }
 
 impl Pending {
     /// Makes sure that the path can be written.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
-        let name = path.file_name().ok_or_else(|| Failure::usage(format!("{}: not a file name", path.display())))?;
-        if path.is_dir() {
-            return Err(Failure::usage(format!("{}: is a directory", path.display())));
+    pub fn create(named: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::usage(format!("{} cannot be written: {error}", named.display()));
+        let exists = fs::metadata(named).ok();
+        if exists.as_ref().is_some_and(|found| found.is_dir()) {
+            return Err(Failure::usage(format!("{} is a directory, not a file name", named.display())));
+        }
+        let name = named.file_name().ok_or_else(|| Failure::usage(format!("{}: not a file name", named.display())))?;
+        let path = if exists.is_some() { fs::canonicalize(named).map_err(failed)? } else { named.to_path_buf() };
+        if exists.is_some_and(|found| !found.is_file()) {
+            return Ok(Pending { named: named.to_path_buf(), temporary: path.clone(), path });
         }
         let mut temporary_name = name.to_os_string();
         temporary_name.push(format!(".{}.part", std::process::id()));
         let temporary = path.with_file_name(temporary_name);
-        let failed = |error: io::Error| Failure::usage(format!("{} cannot be written: {error}", path.display()));
         File::create(&temporary).map_err(failed)?;
-        Ok(Pending { path: path.to_path_buf(), temporary })
+        TEMPORARIES.lock().expect("nobody panics while holding it").push(temporary.clone());
+        Ok(Pending { named: named.to_path_buf(), path, temporary })
+    }
+
+    /// Whether both are the same file.
+    pub fn is_same(&self, other: &Path) -> bool {
+        let real = |path: &Path| {
+            fs::canonicalize(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+                .map(|folder| folder.join(path.file_name().unwrap_or_default()))
+        };
+        let other = fs::canonicalize(other).or_else(|_| real(other));
+        matches!((real(&self.path), other), (Ok(mine), Ok(other)) if mine == other)
+    }
+
+    /// The path as the user wrote it.
+    pub fn named(&self) -> &Path {
+        &self.named
     }
 
     /// Where to write meanwhile.
@@ -40,18 +75,27 @@ impl Pending {
 
     /// Puts the file in its place.
     pub fn commit(self) -> Result<(), Failure> {
+        if self.temporary == self.path {
+            return Ok(());
+        }
         fs::rename(&self.temporary, &self.path).map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: io::Error) -> Failure {
-        Failure::usage(format!("{} cannot be written: {error}", self.path.display()))
+        Failure::usage(format!("{} cannot be written: {error}", self.named.display()))
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
+        if self.temporary == self.path {
+            return;
+        }
         // After a commit there is nothing to remove; otherwise nothing half-written stays behind.
         let _ = fs::remove_file(&self.temporary);
+        if let Ok(mut temporaries) = TEMPORARIES.lock() {
+            temporaries.retain(|path| *path != self.temporary);
+        }
     }
 }
 
@@ -64,4 +108,9 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints to standard error, as far as it is open: there is nowhere else to complain.
+pub fn print_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,8 +1,8 @@
 //! `joulebook run`.
 
-use super::output::{Pending, print};
+use super::output::{Pending, print, print_error, remove_temporaries};
 use super::{EXIT_INTERRUPTED, Failure};
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use joulebook::report::{render_json, render_text};
 use joulebook::scenario::{self, Kind, Options, ScenarioError, StackChoice};
@@ -11,17 +11,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Options of a run.
-#[derive(Args)]
-#[command(after_help = "\
-Baseline and optimized stack take turns, round by round, on the same operations; a round of the baseline does fewer of
-them, and what both did is compared: events, reads and state must be equal. Amounts in the report are in WATT and kWh.
+/// What `joulebook run --help` says at its end; lines short enough for any terminal.
+pub const AFTER_HELP: &str = "\
+Baseline and optimized stack take turns, round by round, on the same
+operations; a round of the baseline does fewer of them, and what both did is
+compared: events, reads and state must be equal. Amounts in the report are in
+WATT and kWh.
 
 Examples:
-  joulebook run --quick                                     a few seconds, small sizes
-  joulebook run --scenario writes,mixed --json report.json  two scenarios, and the report as JSON
-  joulebook run --scenario settlement --stack ladder        which change gains how much
-  joulebook run --users 100000 --orders 100000 --scenario writes   a deep book")]
+  joulebook run --quick
+      a few seconds, small sizes
+  joulebook run --scenario writes,mixed --json report.json
+      two scenarios, and the report as JSON
+  joulebook run --scenario settlement --stack ladder
+      which change gains how much
+  joulebook run --users 100000 --orders 100000 --scenario writes
+      a deep book";
+
+/// Options of a run.
+#[derive(Args)]
 pub struct Run {
     /// Scenarios to run, separated by commas [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -89,16 +97,6 @@ enum Stack {
 }
 
 impl Run {
-    /// What `joulebook` without arguments does.
-    pub fn default_run() -> Self {
-        #[derive(Parser)]
-        struct Defaults {
-            #[command(flatten)]
-            run: Run,
-        }
-        Defaults::parse_from(["joulebook"]).run
-    }
-
     fn options(&self, chain: Option<&Path>) -> Options {
         let scenarios = if self.scenario.is_empty() {
             Kind::ALL.to_vec()
@@ -141,6 +139,11 @@ impl Run {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         // Bad paths fail now, not after a minute of work.
         let json = self.json.as_deref().filter(|_| !to_stdout).map(Pending::create).transpose()?;
+        if let (Some(json), Some(chain)) = (&json, self.chain.as_deref())
+            && json.is_same(chain)
+        {
+            return Err(Failure::usage(format!("--json and --chain are the same file, {}", chain.display())));
+        }
         let chain = self.chain.as_deref().map(Pending::create).transpose()?;
         let options = self.options(chain.as_ref().map(Pending::temporary));
         let stop = stop_on_ctrl_c()?;
@@ -157,7 +160,7 @@ impl Run {
             _ => Failure::usage(error),
         })?;
         if to_stdout {
-            eprint!("{}", render_text(&report, columns(), false));
+            print_error(&render_text(&report, columns(), false));
             print(&render_json(&report))?;
         } else {
             let terminal = std::io::stdout().is_terminal();
@@ -165,7 +168,7 @@ impl Run {
             print(&render_text(&report, columns(), bold))?;
         }
         if let Some(json) = json {
-            json.write(render_json(&report).as_bytes())?;
+            keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
         }
         if let Some(chain) = chain
             && report.complete
@@ -176,15 +179,27 @@ impl Run {
     }
 }
 
-/// The first Ctrl-C asks the run to stop and report what it has; the second ends the program at once.
+/// A partial report does not take the place of a report that is there already: it goes beside it.
+fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
+    if complete || !json.named().is_file() {
+        return Ok(json);
+    }
+    let mut beside = json.named().as_os_str().to_os_string();
+    beside.push(".partial");
+    print_error(&format!("{} is kept; the partial report is {}\n", json.named().display(), beside.display()));
+    Pending::create(Path::new(&beside))
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the run to stop and report what it has; the second ends the program at once.
 fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
+            remove_temporaries();
             std::process::exit(i32::from(EXIT_INTERRUPTED));
         }
-        eprintln!("\nstopping after this step; once more to stop at once");
+        print_error("\nstopping after this step; once more to stop at once\n");
     })
     .map_err(|error| Failure::usage(format!("Ctrl-C cannot be caught: {error}")))?;
     Ok(stop)

@@ -7,9 +7,7 @@ use crate::event::{Event, EventLog};
 use crate::hash::{Digest, to_hex};
 use crate::optimized::Optimized;
 use crate::types::Rules;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::Read;
 use thiserror::Error;
 
 /// What a valid chain contains.
@@ -32,14 +30,6 @@ pub struct Verified {
 /// Why a chain is refused.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// The file could not be opened.
-    #[error("{path}: {source}")]
-    Open {
-        /// Which file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The file is damaged, or no chain file.
     #[error(transparent)]
     File(#[from] ChainFileError),
@@ -90,15 +80,6 @@ pub enum VerifyError {
 
 /// Verifies a chain file: linkage, work, Merkle roots, and events and state roots by replay from genesis. `progress` is
 /// told the number of blocks done.
-///
-/// # Errors
-/// The first thing that is wrong, with its block.
-pub fn verify_file(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Verified, VerifyError> {
-    let file = File::open(path).map_err(|source| VerifyError::Open { path: path.display().to_string(), source })?;
-    verify(BufReader::new(file), progress)
-}
-
-/// [`verify_file`] from any source of bytes.
 ///
 /// # Errors
 /// The first thing that is wrong, with its block.

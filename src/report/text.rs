@@ -91,7 +91,7 @@ impl Page {
         self.paragraph(
             &format!(
                 "Seed {}, {} users, {} orders at the start, {} difficulty bits, blocks of {} transactions{interval} \
-                 (baseline: {}), {} interleaved rounds{}. Times in blocks are simulated, so that a seed always gives the \
+                 (baseline: {}), {} interleaved round{}{}. Times in blocks are simulated, so that a seed always gives the \
                  same chain.",
                 asked.seed,
                 count(asked.users.into()),
@@ -100,6 +100,7 @@ impl Page {
                 count(asked.block_transactions.into()),
                 asked.baseline_block_transactions,
                 asked.rounds,
+                if asked.rounds == 1 { "" } else { "s" },
                 if asked.quick { ", quick sizes" } else { "" },
             ),
             out,
@@ -166,17 +167,22 @@ impl Page {
 
     fn components(&self, components: &[Component], bottleneck: Option<&str>, out: &mut String) {
         self.heading("Components, dearest first, each by itself on one thread", out);
-        let row = |part: &Component| {
+        let row = |indent: &str, part: &Component| {
             vec![
-                part.name.clone(),
+                format!("{indent}{}", part.name),
                 duration_ns(part.ns_per_operation),
-                rate(part.ops_per_second),
+                part.ops_per_second.map_or("-".to_string(), rate),
                 part.share.map_or("-".to_string(), |share| format!("{:.1} %", 100.0 * share)),
                 part.what.clone(),
             ]
         };
+        let mut rows = Vec::new();
+        for component in components {
+            rows.push(row("", component));
+            rows.extend(component.parts.iter().map(|part| row("  ", part)));
+        }
         let header = ["component", "each", "alone", "of a trade", "what"];
-        out.push_str(&self.table(&header, components.iter().map(row).collect(), &[0, 4]));
+        out.push_str(&self.table(&header, rows, &[0, 4]));
         if let Some(bottleneck) = bottleneck {
             self.paragraph(&format!("Bottleneck: {bottleneck}."), out);
         }

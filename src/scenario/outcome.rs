@@ -223,19 +223,21 @@ pub struct Rung {
     pub total: f64,
 }
 
-/// One part of the work, measured by itself.
+/// One part of the work, measured by itself on one thread.
 #[derive(Clone, Debug, Serialize)]
 pub struct Component {
-    /// `reads`, `matching`, `tokens`, `sealing`, ... .
+    /// `reads`, `matching`, `tokens`, `sealing`, or a part of sealing.
     pub name: String,
     /// Which stack.
     pub stack: String,
     /// What was measured, in words.
     pub what: String,
-    /// CPU-nanoseconds per operation.
+    /// Nanoseconds of one thread per operation.
     pub ns_per_operation: f64,
-    /// `10^9 / ns_per_operation`.
-    pub ops_per_second: f64,
+    /// `10^9 / ns_per_operation`; `None` where that is too little to be told from zero.
+    pub ops_per_second: Option<f64>,
     /// Share of one settled trade's cost; `None` for reads, which are no part of it.
     pub share: Option<f64>,
+    /// What it consists of, dearest first; empty where it was measured as a whole.
+    pub parts: Vec<Component>,
 }

@@ -14,7 +14,7 @@ use crate::workload::{Op, Stream};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Operations that are submitted together where nothing else asks for less.
@@ -95,20 +95,36 @@ pub trait Player: Sync {
 }
 
 /// Carries out a stream's setup on a stack's engine.
-pub fn prepare(stack: &Stack, stream: &Stream) -> Box<dyn Player> {
-    struct Prepare<'a>(&'a Stream);
+///
+/// # Errors
+/// Cancelled.
+pub fn prepare(stack: &Stack, stream: &Stream, cancel: &AtomicBool) -> Result<Box<dyn Player>, NodeError> {
+    struct Prepare<'a>(&'a Stream, &'a AtomicBool);
     impl EngineVisitor for Prepare<'_> {
-        type Output = Box<dyn Player>;
+        type Output = Result<Box<dyn Player>, NodeError>;
 
-        fn visit<E: Engine>(self) -> Box<dyn Player> {
-            let mut engine = E::new(self.0.rules);
+        fn visit<E: Engine>(self) -> Self::Output {
+            let Prepare(stream, cancel) = self;
+            let mut engine = E::new(stream.rules);
             let mut log = EventLog::default();
-            let accepted = engine.apply(Batch { first: 1, time: START_NS, commands: &self.0.setup }, &mut log);
-            assert_eq!(accepted as usize, self.0.setup.len(), "the setup of a scenario is accepted as a whole");
-            Box::new(Prepared { engine, next: 1 + self.0.setup.len() as Sequence })
+            let mut next = 1;
+            for commands in stream.setup.chunks(BATCH_OPERATIONS) {
+                go_on(cancel)?;
+                log.clear();
+                let accepted = engine.apply(Batch { first: next, time: START_NS, commands }, &mut log);
+                assert_eq!(accepted as usize, commands.len(), "the setup of a scenario is accepted as a whole");
+                next += commands.len() as Sequence;
+            }
+            Ok(Box::new(Prepared { engine, next }))
         }
     }
-    stack.engine.visit(Prepare(stream))
+    stack.engine.visit(Prepare(stream, cancel))
+}
+
+/// # Errors
+/// Cancelled.
+fn go_on(cancel: &AtomicBool) -> Result<(), NodeError> {
+    if cancel.load(Ordering::Relaxed) { Err(NodeError::Cancelled) } else { Ok(()) }
 }
 
 struct Prepared<E> {
@@ -160,6 +176,7 @@ impl<E: Engine> Player for Prepared<E> {
                 timer = Timer::start();
                 let mut first = self.next;
                 for batch in commands.chunks(BATCH_OPERATIONS) {
+                    go_on(&setting.cancel)?;
                     log.clear();
                     engine.apply(Batch { first, time: START_NS, commands: batch }, &mut log);
                     black_box(&log);
@@ -208,6 +225,7 @@ impl<E: Engine> Player for Prepared<E> {
         match setting.kind {
             Kind::Reads => {
                 for op in ops {
+                    go_on(&setting.cancel)?;
                     let Op::Read(query) = op else { unreachable!("a stream of reads") };
                     let since = Instant::now();
                     black_box(query.answer(&self.engine));
@@ -218,6 +236,7 @@ impl<E: Engine> Player for Prepared<E> {
                 let mut engine = self.engine.clone();
                 let mut log = EventLog::default();
                 for (first, command) in (self.next..).zip(commands) {
+                    go_on(&setting.cancel)?;
                     log.clear();
                     let batch = Batch { first, time: START_NS, commands: std::slice::from_ref(command) };
                     let since = Instant::now();

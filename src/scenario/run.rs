@@ -1,10 +1,10 @@
 //! Runs scenarios: interleaved rounds of every stack, a latency pass, the comparison of what they did, the ladder.
 
-use super::components::{bottleneck, reads_component, settlement_components};
+use super::components::{bottleneck, dearest_first, reads_component, settlement_components};
 use super::environment::environment;
 use super::evidence::Evidence;
 use super::player::{Setting, prepare};
-use super::results::{Contender, ladder, ops_per_second, ratio, scenario_result};
+use super::results::{Contender, ladder, ratio, scenario_result};
 use super::sizes::Sizes;
 use super::{Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, chain};
 use crate::block::Target;
@@ -18,6 +18,8 @@ use thiserror::Error;
 const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 3;
 const LADDER_ROUNDS: u32 = 3;
+/// Rounds that take longer are not compared any more when the run is interrupted.
+const SLOW_ROUND_SECONDS: f64 = 1.0;
 
 /// Why a run ended without a report.
 #[derive(Debug, Error)]
@@ -71,7 +73,7 @@ pub fn run(
         Err(error) => return Err(error),
     };
     let mut report = runner.report;
-    report.components.sort_by(|a, b| b.ns_per_operation.total_cmp(&a.ns_per_operation));
+    report.components.sort_by(dearest_first);
     report.bottleneck = bottleneck(&report.components);
     report.complete = finished;
     Ok(report)
@@ -157,7 +159,7 @@ impl<'a> Runner<'a> {
     }
 
     fn has_components(&self, kind: Kind) -> bool {
-        self.options.stacks != StackChoice::Baseline && kind == Kind::Settlement
+        self.options.stacks != StackChoice::Baseline && matches!(kind, Kind::Reads | Kind::Settlement)
     }
 
     fn step(&mut self, doing: &str) -> Result<(), ScenarioError> {
@@ -193,11 +195,13 @@ impl<'a> Runner<'a> {
         let stream = stream(kind, self.options, sizes.optimized);
         let setting = self.setting(kind);
         let stacks = stacks(self.options.stacks, kind);
-        let mut contenders = contenders(&stacks, &stream, sizes);
+        let mut contenders = contenders(&stacks, &stream, sizes, self.stop)?;
         let played = self.rounds(&setting, &stream, &mut contenders, self.rounds);
-        // An interrupted scenario still reports the rounds that every stack has finished.
+        // An interrupted scenario still reports the rounds that every stack has finished, unless comparing what they did,
+        // which does it all again, would keep whoever asked to stop waiting.
         let complete = contenders.iter().map(|contender| contender.rounds.len()).min().unwrap_or(0);
-        if complete == 0 {
+        let slow = |contender: &Contender| contender.rounds.iter().any(|round| round.wall_seconds > SLOW_ROUND_SECONDS);
+        if complete == 0 || (played.is_err() && contenders.iter().any(slow)) {
             return played;
         }
         contenders.iter_mut().for_each(|contender| contender.rounds.truncate(complete));
@@ -237,14 +241,16 @@ impl<'a> Runner<'a> {
     ) -> Result<(), ScenarioError> {
         let optimized = contenders.iter().find(|contender| contender.stack.name == Stack::OPTIMIZED.name);
         if let (Kind::Reads, Some(contender)) = (kind, optimized) {
-            self.report.components.push(reads_component(1e9 / ops_per_second(contender)[1]));
+            self.step("reads: one thread by itself")?;
+            let reads = reads_component(setting, contender.player.as_ref(), stream, sizes.optimized)?;
+            self.report.components.push(reads);
         }
         if self.has_extra_ladder(kind) {
-            let mut rungs = self::contenders(&Stack::LADDER, stream, sizes);
+            let mut rungs = self::contenders(&Stack::LADDER, stream, sizes, self.stop)?;
             self.rounds(setting, stream, &mut rungs, LADDER_ROUNDS)?;
             self.report.ladder.extend(ladder(kind, &rungs));
         }
-        if let (true, Some(contender)) = (self.has_components(kind), optimized) {
+        if let (Kind::Settlement, Some(contender)) = (kind, optimized) {
             self.step("settlement: each part of a trade by itself")?;
             let parts = settlement_components(setting, contender.player.as_ref(), stream, sizes.optimized)?;
             self.report.components.extend(parts);
@@ -366,10 +372,16 @@ fn stacks(choice: StackChoice, kind: Kind) -> Vec<Stack> {
     }
 }
 
-fn contenders(stacks: &[Stack], stream: &Stream, sizes: Sizes) -> Vec<Contender> {
+fn contenders(
+    stacks: &[Stack],
+    stream: &Stream,
+    sizes: Sizes,
+    stop: &AtomicBool,
+) -> Result<Vec<Contender>, ScenarioError> {
     let make = |stack: &Stack| {
         let (operations, repeats) = if stack.batches { (sizes.optimized, sizes.repeats) } else { (sizes.baseline, 1) };
-        Contender { stack: *stack, player: prepare(stack, stream), operations, repeats, rounds: Vec::new() }
+        let player = prepare(stack, stream, stop)?;
+        Ok(Contender { stack: *stack, player, operations, repeats, rounds: Vec::new() })
     };
     stacks.iter().map(make).collect()
 }
