@@ -25,49 +25,55 @@ const CACHE_BYTES: usize = 3 << 20;
 const FRONT_ORDERS: usize = 8;
 const FRONT_ACCOUNTS: usize = 4;
 
+/// What looking ahead remembers from group to group.
+pub(super) struct LookAhead {
+    arena: ArenaHint,
+    /// The orders that the next group names, so that its commands are not told apart again: nobody can predict which they
+    /// are.
+    named: [OrderId; GROUP],
+}
+
 impl<L: Ledger> Market<L> {
-    /// Whether hints pay for a batch of so many commands.
-    pub(super) fn looks_ahead(&self, commands: usize) -> bool {
+    /// For a batch of so many commands, if hints pay there.
+    pub(super) fn look_ahead(&self, batch: Batch<'_>) -> Option<LookAhead> {
         // An order with its id and its place in a level, and two balances that orders touch.
         let bytes = 48 * self.book.len() + 32 * self.ledger.accounts() as usize;
-        bytes > CACHE_BYTES && commands > GROUP
+        if bytes <= CACHE_BYTES || batch.commands.len() <= GROUP {
+            return None;
+        }
+        let mut look = LookAhead { arena: self.book.arena_hint(), named: [OrderId(0); GROUP] };
+        self.fetch_named(&mut look, batch, 0);
+        self.fetch_found(&look);
+        self.fetch_named(&mut look, batch, 1);
+        Some(look)
     }
 
     /// Fetches for the two groups behind the one that is about to be carried out.
-    pub(super) fn fetch_for_groups_after(&self, batch: Batch<'_>, number: usize) {
-        let group = |number: usize| {
-            let start = (number * GROUP).min(batch.commands.len());
-            &batch.commands[start..(start + GROUP).min(batch.commands.len())]
-        };
-        let first_of = |number: usize| batch.first + (number * GROUP) as Sequence;
-        let arena = self.book.arena_hint();
-        if number == 0 {
-            self.fetch_named(first_of(0), group(0));
-            self.fetch_named(first_of(1), group(1));
-            self.fetch_found(arena, first_of(0), group(0));
-        }
-        self.fetch_named(first_of(number + 2), group(number + 2));
-        self.fetch_found(arena, first_of(number + 1), group(number + 1));
+    pub(super) fn fetch_behind(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
+        self.fetch_found(look);
+        self.fetch_named(look, batch, group + 2);
     }
 
     /// First stage, two groups ahead: what the commands name.
-    fn fetch_named(&self, first: Sequence, group: &[Command]) {
-        for (sequence, command) in (first..).zip(group) {
+    fn fetch_named(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
+        let start = (group * GROUP).min(batch.commands.len());
+        let commands = &batch.commands[start..(start + GROUP).min(batch.commands.len())];
+        for ((sequence, command), named) in (batch.first + start as Sequence..).zip(commands).zip(&mut look.named) {
             let (account, order) = subject(sequence, command);
             self.ids.prefetch(order);
             self.ledger.prefetch(account);
+            *named = order;
         }
     }
 
     /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
-    fn fetch_found(&self, arena: ArenaHint, first: Sequence, group: &[Command]) {
-        for (sequence, command) in (first..).zip(group) {
-            let (_, order) = subject(sequence, command);
-            arena.prefetch(self.ids.guess(order));
+    fn fetch_found(&self, look: &LookAhead) {
+        for &order in &look.named {
+            look.arena.prefetch(self.ids.guess(order));
         }
         for side in Side::BOTH {
             for (at, handle) in self.book.front_handles(side).take(FRONT_ORDERS).enumerate() {
-                arena.prefetch(handle);
+                look.arena.prefetch(handle);
                 if at < FRONT_ACCOUNTS
                     && let Some(order) = self.book.get(handle)
                 {

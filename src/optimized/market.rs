@@ -66,12 +66,12 @@ impl<L: Ledger> Engine for Market<L> {
     }
 
     fn apply(&mut self, batch: Batch<'_>, log: &mut EventLog) -> u32 {
-        let look_ahead = self.looks_ahead(batch.commands.len());
+        let mut look_ahead = self.look_ahead(batch);
         let mut accepted = 0;
         for (number, group) in batch.commands.chunks(GROUP).enumerate() {
             let first = batch.first + (number * GROUP) as u64;
-            if look_ahead {
-                self.fetch_for_groups_after(batch, number);
+            if let Some(look) = &mut look_ahead {
+                self.fetch_behind(look, batch, number);
             }
             for (sequence, command) in (first..).zip(group) {
                 match self.carry_out(sequence, command, &mut log.events) {
