@@ -1,0 +1,190 @@
+//! AVX-512: 16 lanes a register, two registers interleaved. Rotation and every three-operand logic are one instruction each.
+#![allow(unsafe_code)]
+
+use super::Digest;
+use super::batch::sha256d_lanes;
+use super::lanes::{Lanes, Pair};
+use super::scan::{Candidates, Job, scan};
+use std::arch::x86_64::*;
+
+/// Proof that this CPU has AVX-512 F, BW, VL and DQ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Avx512(());
+
+type Wide = Pair<Words>;
+
+impl Avx512 {
+    /// Lanes of a full batch.
+    pub const LANES: usize = Wide::COUNT;
+
+    pub fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq");
+        found.then_some(Avx512(()))
+    }
+
+    /// `out[i] = sha256d(messages[i])` for 32 or 16 messages of one length.
+    pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
+        // SAFETY: `self` was made by `detect`, so the CPU has the features that these functions are compiled for.
+        if messages.len() == Wide::COUNT {
+            unsafe { sha256d_32(self, messages, out) }
+        } else {
+            unsafe { sha256d_16(self, messages, out) }
+        }
+    }
+
+    /// See [`scan`].
+    pub fn scan(self, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
+        // SAFETY: `self` was made by `detect`, so the CPU has the features that this function is compiled for.
+        unsafe { scan_32(self, job, first, batches, top) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+fn sha256d_32(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
+    sha256d_lanes::<Wide>(cpu, messages, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+fn sha256d_16(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
+    sha256d_lanes::<Words>(cpu, messages, out);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+fn scan_32(cpu: Avx512, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
+    scan::<Wide>(cpu, job, first, batches, top)
+}
+
+/// 16 words. Made only by functions that take an [`Avx512`], or from such words.
+#[derive(Clone, Copy)]
+struct Words(__m512i);
+
+/// Truth tables of `vpternlog`: bit `4a + 2b + c` is the result for these bits of the operands.
+const XOR3: i32 = 0b1001_0110;
+const CHOOSE: i32 = 0b1100_1010;
+const MAJORITY: i32 = 0b1110_1000;
+
+/// Runs an instruction of the features that [`Avx512`] proves.
+macro_rules! simd {
+    ($instruction:expr) => {
+        // SAFETY: the caller holds an `Avx512`, or `Words` that were made with one, so the CPU has this instruction. None of
+        // these instructions touches memory.
+        unsafe { $instruction }
+    };
+}
+
+impl Lanes for Words {
+    type Cpu = Avx512;
+    const COUNT: usize = 16;
+
+    #[inline(always)]
+    fn splat(_: Avx512, word: u32) -> Self {
+        Words(simd!(_mm512_set1_epi32(word as i32)))
+    }
+
+    #[inline(always)]
+    fn counting(_: Avx512, first: u32) -> Self {
+        let steps = simd!(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+        Words(simd!(_mm512_add_epi32(_mm512_set1_epi32(first as i32), steps)))
+    }
+
+    #[inline(always)]
+    fn load(_: Avx512, blocks: &[&[u8; 64]]) -> [Self; 16] {
+        let blocks: &[&[u8; 64]; 16] = blocks.try_into().expect("one block per lane");
+        let rows = blocks.map(|block| {
+            // SAFETY: the block has the 64 bytes that this reads, at any alignment, and the CPU has AVX-512.
+            unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+        });
+        let pairs = interleave(rows);
+        // Lane L of `columns[4 g + j]` holds column 4 L + j of rows 4 g to 4 g + 3; next, lanes 0 to 3 of four g become one.
+        let mut words = [Words(rows[0]); 16];
+        for j in 0..4 {
+            let [a, b, c, d] = [pairs[j], pairs[4 + j], pairs[8 + j], pairs[12 + j]];
+            let (ab_low, cd_low) = simd!((_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d)));
+            let (ab_high, cd_high) = simd!((_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d)));
+            words[j] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_low, cd_low)));
+            words[4 + j] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_low, cd_low)));
+            words[8 + j] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_high, cd_high)));
+            words[12 + j] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high)));
+        }
+        words.map(Words::swap_bytes)
+    }
+
+    #[inline(always)]
+    fn store(state: [Self; 8], out: &mut [Digest]) {
+        let out: &mut [Digest; 16] = out.try_into().expect("one digest per lane");
+        let words = state.map(|word| word.swap_bytes().0);
+        let columns = interleave(words);
+        for j in 0..4 {
+            // Digest 4 L + j is lane L of the two halves.
+            let (low, high) = (columns[j], columns[4 + j]);
+            let even = simd!(_mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11));
+            let odd = simd!(_mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15));
+            let first = simd!(_mm512_permutex2var_epi64(low, even, high));
+            let second = simd!(_mm512_permutex2var_epi64(low, odd, high));
+            // SAFETY: both are 64 bytes, and any bytes are digests.
+            let digests = unsafe { std::mem::transmute::<[__m512i; 2], [Digest; 4]>([first, second]) };
+            for (lane, digest) in digests.into_iter().enumerate() {
+                out[4 * lane + j] = digest;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Words(simd!(_mm512_add_epi32(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn xor3(self, b: Self, c: Self) -> Self {
+        Words(simd!(_mm512_ternarylogic_epi32::<XOR3>(self.0, b.0, c.0)))
+    }
+
+    #[inline(always)]
+    fn choose(self, b: Self, c: Self) -> Self {
+        Words(simd!(_mm512_ternarylogic_epi32::<CHOOSE>(self.0, b.0, c.0)))
+    }
+
+    #[inline(always)]
+    fn majority(self, b: Self, c: Self) -> Self {
+        Words(simd!(_mm512_ternarylogic_epi32::<MAJORITY>(self.0, b.0, c.0)))
+    }
+
+    #[inline(always)]
+    fn rotate<const BITS: i32>(self) -> Self {
+        Words(simd!(_mm512_ror_epi32::<BITS>(self.0)))
+    }
+
+    #[inline(always)]
+    fn shift<const BITS: i32>(self) -> Self {
+        Words(simd!(_mm512_srl_epi32(self.0, _mm_cvtsi32_si128(BITS))))
+    }
+
+    #[inline(always)]
+    fn swap_bytes(self) -> Self {
+        let order = simd!(_mm512_set4_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203));
+        Words(simd!(_mm512_shuffle_epi8(self.0, order)))
+    }
+
+    #[inline(always)]
+    fn at_most(self, limit: Self) -> u64 {
+        u64::from(simd!(_mm512_cmple_epu32_mask(self.0, limit.0)))
+    }
+}
+
+/// Transposes the 4 x 4 words in each 128-bit lane of each four rows.
+#[inline(always)]
+fn interleave<const ROWS: usize>(rows: [__m512i; ROWS]) -> [__m512i; ROWS] {
+    let mut out = rows;
+    for (rows, out) in rows.chunks_exact(4).zip(out.chunks_exact_mut(4)) {
+        let (low, high) = simd!((_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[0], rows[1])));
+        let (low2, high2) = simd!((_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3])));
+        out[0] = simd!(_mm512_unpacklo_epi64(low, low2));
+        out[1] = simd!(_mm512_unpackhi_epi64(low, low2));
+        out[2] = simd!(_mm512_unpacklo_epi64(high, high2));
+        out[3] = simd!(_mm512_unpackhi_epi64(high, high2));
+    }
+    out
+}

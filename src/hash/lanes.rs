@@ -1,0 +1,321 @@
+//! SHA-256 over lanes: the rounds, written once for every register that holds several words.
+//!
+//! Each lane is a message of its own. A kernel says what its register is ([`Lanes`]) and instantiates the functions here
+//! and in its neighbours `batch` and `scan` inside a function with its CPU features; all of them are inlined there.
+
+use super::Digest;
+use super::fips::{END_MARK, INITIAL_STATE, K, round_sums, schedule, sigma0, sigma1};
+
+/// Several 32-bit words, one per lane. A value of [`Lanes::Cpu`] can only be had where the CPU has the instructions, so
+/// whoever holds it, or lanes made with it, may use them.
+pub(super) trait Lanes: Copy {
+    /// Proof that this CPU has the instructions.
+    type Cpu: Copy;
+    /// Number of lanes, at most 64.
+    const COUNT: usize;
+    /// The same word in all lanes.
+    fn splat(cpu: Self::Cpu, word: u32) -> Self;
+    /// `first` in lane 0 and one more in each lane after it.
+    fn counting(cpu: Self::Cpu, first: u32) -> Self;
+    /// The big-endian words of `COUNT` blocks, message by lane.
+    fn load(cpu: Self::Cpu, blocks: &[&[u8; 64]]) -> [Self; 16];
+    /// The big-endian bytes of `COUNT` states.
+    fn store(state: [Self; 8], out: &mut [Digest]);
+    /// Sum modulo 2^32.
+    fn add(self, other: Self) -> Self;
+    /// `self ^ b ^ c`.
+    fn xor3(self, b: Self, c: Self) -> Self;
+    /// Where `self` has a one, `b`, elsewhere `c`.
+    fn choose(self, b: Self, c: Self) -> Self;
+    /// What at least two of them have.
+    fn majority(self, b: Self, c: Self) -> Self;
+    /// Rotates right.
+    fn rotate<const BITS: i32>(self) -> Self;
+    /// Shifts right.
+    fn shift<const BITS: i32>(self) -> Self;
+    /// Bytes of each word in the other order.
+    fn swap_bytes(self) -> Self;
+    /// A bit for each lane that is at most `limit`, unsigned.
+    fn at_most(self, limit: Self) -> u64;
+}
+
+/// Two registers as one of twice the lanes: their instructions alternate, so that each hides the latency of the other.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<V>(V, V);
+
+impl<V: Lanes> Lanes for Pair<V> {
+    type Cpu = V::Cpu;
+    const COUNT: usize = 2 * V::COUNT;
+
+    #[inline(always)]
+    fn splat(cpu: V::Cpu, word: u32) -> Self {
+        Pair(V::splat(cpu, word), V::splat(cpu, word))
+    }
+
+    #[inline(always)]
+    fn counting(cpu: V::Cpu, first: u32) -> Self {
+        Pair(V::counting(cpu, first), V::counting(cpu, first.wrapping_add(V::COUNT as u32)))
+    }
+
+    #[inline(always)]
+    fn load(cpu: V::Cpu, blocks: &[&[u8; 64]]) -> [Self; 16] {
+        let (first, second) = blocks.split_at(V::COUNT);
+        let (first, second) = (V::load(cpu, first), V::load(cpu, second));
+        std::array::from_fn(|i| Pair(first[i], second[i]))
+    }
+
+    #[inline(always)]
+    fn store(state: [Self; 8], out: &mut [Digest]) {
+        let (first, second) = out.split_at_mut(V::COUNT);
+        V::store(state.map(|word| word.0), first);
+        V::store(state.map(|word| word.1), second);
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Pair(self.0.add(other.0), self.1.add(other.1))
+    }
+
+    #[inline(always)]
+    fn xor3(self, b: Self, c: Self) -> Self {
+        Pair(self.0.xor3(b.0, c.0), self.1.xor3(b.1, c.1))
+    }
+
+    #[inline(always)]
+    fn choose(self, b: Self, c: Self) -> Self {
+        Pair(self.0.choose(b.0, c.0), self.1.choose(b.1, c.1))
+    }
+
+    #[inline(always)]
+    fn majority(self, b: Self, c: Self) -> Self {
+        Pair(self.0.majority(b.0, c.0), self.1.majority(b.1, c.1))
+    }
+
+    #[inline(always)]
+    fn rotate<const BITS: i32>(self) -> Self {
+        Pair(self.0.rotate::<BITS>(), self.1.rotate::<BITS>())
+    }
+
+    #[inline(always)]
+    fn shift<const BITS: i32>(self) -> Self {
+        Pair(self.0.shift::<BITS>(), self.1.shift::<BITS>())
+    }
+
+    #[inline(always)]
+    fn swap_bytes(self) -> Self {
+        Pair(self.0.swap_bytes(), self.1.swap_bytes())
+    }
+
+    #[inline(always)]
+    fn at_most(self, limit: Self) -> u64 {
+        self.0.at_most(limit.0) | self.1.at_most(limit.1) << V::COUNT
+    }
+}
+
+/// Repeats a body with a constant index, so that every array index in it is constant and arrays become registers.
+macro_rules! unrolled {
+    ($index:ident in [$($value:literal)*] $body:block) => { $({ const $index: usize = $value; $body })* };
+}
+pub(super) use unrolled;
+
+/// Small sigma 0.
+#[inline(always)]
+pub(super) fn small0<V: Lanes>(x: V) -> V {
+    x.rotate::<7>().xor3(x.rotate::<18>(), x.shift::<3>())
+}
+
+/// Small sigma 1.
+#[inline(always)]
+pub(super) fn small1<V: Lanes>(x: V) -> V {
+    x.rotate::<17>().xor3(x.rotate::<19>(), x.shift::<10>())
+}
+
+/// Big sigma 0.
+#[inline(always)]
+fn big0<V: Lanes>(x: V) -> V {
+    x.rotate::<2>().xor3(x.rotate::<13>(), x.rotate::<22>())
+}
+
+/// Big sigma 1.
+#[inline(always)]
+fn big1<V: Lanes>(x: V) -> V {
+    x.rotate::<6>().xor3(x.rotate::<11>(), x.rotate::<25>())
+}
+
+/// Where a round finds the word that the standard calls `a` (0) to `h` (7): the state's array stands still, names move.
+const fn at(round: usize, name: usize) -> usize {
+    (name + 64 - round) % 8
+}
+
+/// Round `I`, given `K + W`.
+#[inline(always)]
+pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
+    let name = |name| at(I, name);
+    let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
+    let t1 = s[name(7)].add(k_and_w).add(e.choose(f, g)).add(big1(e));
+    let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
+    s[name(3)] = s[name(3)].add(t1);
+    s[name(7)] = big0(a).add(a.majority(b, c)).add(t1);
+}
+
+/// Round `I` without the new `a`, for rounds so late that it would not be used.
+#[inline(always)]
+pub(super) fn round_e<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
+    let name = |name| at(I, name);
+    let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
+    s[name(3)] = s[name(3)].add(s[name(7)].add(k_and_w)).add(e.choose(f, g)).add(big1(e));
+}
+
+/// Round `I` where `d` and `h` are the same in all lanes: `d + h + K` and `h + K` are known before. `w` is what varies, if
+/// anything does.
+#[inline(always)]
+pub(super) fn round_known<V: Lanes, const I: usize>(s: &mut [V; 8], w: Option<V>, d_h_k: V, h_k: V) {
+    let name = |name| at(I, name);
+    let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
+    let sum = e.choose(f, g).add(big1(e));
+    let sum = w.map_or(sum, |w| sum.add(w));
+    let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
+    s[name(3)] = sum.add(d_h_k);
+    s[name(7)] = big0(a).add(a.majority(b, c)).add(sum.add(h_k));
+}
+
+/// The word of the schedule that replaces `w[I % 16]`, which is 16 rounds old.
+#[inline(always)]
+pub(super) fn next_word<V: Lanes, const I: usize>(w: &mut [V; 16]) -> V {
+    let word = w[I % 16].add(small0(w[(I + 1) % 16])).add(w[(I + 9) % 16]).add(small1(w[(I + 14) % 16]));
+    w[I % 16] = word;
+    word
+}
+
+/// Compresses one block into the state.
+#[inline(always)]
+pub(super) fn compress<V: Lanes>(cpu: V::Cpu, state: &mut [V; 8], mut w: [V; 16]) {
+    let mut s = *state;
+    unrolled!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
+        round::<V, I>(&mut s, w[I].add(V::splat(cpu, K[I])));
+    });
+    // A loop of three, not unrolled: a third of the code stays in the cache of decoded instructions.
+    for k in K.as_chunks::<16>().0[1..].iter() {
+        unrolled!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
+            let word = next_word::<V, I>(&mut w);
+            round::<V, I>(&mut s, word.add(V::splat(cpu, k[I])));
+        });
+    }
+    *state = std::array::from_fn(|i| state[i].add(s[i]));
+}
+
+/// Compresses a block that is the same in all lanes, given its `K + W`.
+#[inline(always)]
+pub(super) fn compress_known<V: Lanes>(cpu: V::Cpu, state: &mut [V; 8], k_and_w: &[u32; 64]) {
+    let mut s = *state;
+    for k_and_w in k_and_w.as_chunks::<8>().0 {
+        unrolled!(I in [0 1 2 3 4 5 6 7] { round::<V, I>(&mut s, V::splat(cpu, k_and_w[I])); });
+    }
+    *state = std::array::from_fn(|i| state[i].add(s[i]));
+}
+
+/// What the second hash knows before it has seen the first: its state in the early rounds and its padding.
+struct Second {
+    /// `a` and `e` after round 0, but for the word.
+    a: u32,
+    e: u32,
+    /// `d + h + K` and `h + K` of rounds 1 to 3.
+    d_h_k: [u32; 3],
+    h_k: [u32; 3],
+}
+
+const fn second() -> Second {
+    let [a, b, c, d, e, f, g, _] = INITIAL_STATE;
+    let (t1, t2) = round_sums(&INITIAL_STATE);
+    let t1 = t1.wrapping_add(K[0]);
+    // Rounds 1, 2 and 3 have the h that round 0 had as g, f, e, and the d that it had as c, b, a.
+    let h_k = [g.wrapping_add(K[1]), f.wrapping_add(K[2]), e.wrapping_add(K[3])];
+    let d_h_k = [c.wrapping_add(h_k[0]), b.wrapping_add(h_k[1]), a.wrapping_add(h_k[2])];
+    Second { a: t1.wrapping_add(t2), e: d.wrapping_add(t1), d_h_k, h_k }
+}
+
+const SECOND: Second = second();
+
+/// Length in bits of what the second hash hashes.
+const DIGEST_BITS: u32 = 256;
+/// `K + W` of the padding, rounds 8 to 15.
+const SECOND_PADDING: [u32; 64] = schedule([0, 0, 0, 0, 0, 0, 0, 0, END_MARK, 0, 0, 0, 0, 0, 0, DIGEST_BITS]);
+
+/// The rounds of the second hash over the state that the first one ended with: all 64 of them, or, for `TOP` only, those
+/// that the last word needs, which is then [`Lanes`] word 4 of round 61.
+#[inline(always)]
+fn second_rounds<V: Lanes, const TOP: bool>(cpu: V::Cpu, first: [V; 8]) -> [V; 8] {
+    let splat = |word| V::splat(cpu, word);
+    let zero = splat(0);
+    let mut w = [zero; 16];
+    w[..8].copy_from_slice(&first);
+    let mut s = INITIAL_STATE.map(splat);
+    s[at(1, 0)] = w[0].add(splat(SECOND.a));
+    s[at(1, 4)] = w[0].add(splat(SECOND.e));
+    unrolled!(I in [1 2 3] {
+        round_known::<V, I>(&mut s, Some(w[I]), splat(SECOND.d_h_k[I - 1]), splat(SECOND.h_k[I - 1]));
+    });
+    unrolled!(I in [4 5 6 7] { round::<V, I>(&mut s, w[I].add(splat(K[I]))); });
+    unrolled!(I in [8 9 10 11 12 13 14 15] { round::<V, I>(&mut s, splat(SECOND_PADDING[I])); });
+
+    // Where a term of the schedule is zero or known, it is left out or folded.
+    let known = |i: usize| match i {
+        8 => END_MARK,
+        15 => DIGEST_BITS,
+        _ => 0,
+    };
+    w[0] = small0(w[1]).add(w[0]);
+    round::<V, 16>(&mut s, w[0].add(splat(K[16])));
+    w[1] = small0(w[2]).add(w[1]).add(splat(sigma1(known(15))));
+    round::<V, 17>(&mut s, w[1].add(splat(K[17])));
+    unrolled!(I in [18 19 20 21] {
+        w[I - 16] = small0(w[I - 15]).add(w[I - 16]).add(small1(w[I - 18]));
+        round::<V, I>(&mut s, w[I - 16].add(splat(K[I])));
+    });
+    w[6] = small0(w[7]).add(w[6]).add(small1(w[4])).add(splat(known(15)));
+    round::<V, 22>(&mut s, w[6].add(splat(K[22])));
+    w[7] = w[7].add(splat(sigma0(known(8)))).add(w[0]).add(small1(w[5]));
+    round::<V, 23>(&mut s, w[7].add(splat(K[23])));
+    w[8] = w[1].add(splat(known(8))).add(small1(w[6]));
+    round::<V, 24>(&mut s, w[8].add(splat(K[24])));
+    unrolled!(I in [25 26 27 28 29] {
+        w[I - 16] = w[I - 23].add(small1(w[I - 18]));
+        round::<V, I>(&mut s, w[I - 16].add(splat(K[I])));
+    });
+    w[14] = w[7].add(splat(sigma0(known(15)))).add(small1(w[12]));
+    round::<V, 30>(&mut s, w[14].add(splat(K[30])));
+    w[15] = small0(w[0]).add(splat(known(15))).add(w[8]).add(small1(w[13]));
+    round::<V, 31>(&mut s, w[15].add(splat(K[31])));
+    unrolled!(I in [32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56] {
+        let word = next_word::<V, I>(&mut w);
+        round::<V, I>(&mut s, word.add(splat(K[I])));
+    });
+    if TOP {
+        unrolled!(I in [57 58 59 60] {
+            let word = next_word::<V, I>(&mut w);
+            round_e::<V, I>(&mut s, word.add(splat(K[I])));
+        });
+    } else {
+        unrolled!(I in [57 58 59 60 61 62 63] {
+            let word = next_word::<V, I>(&mut w);
+            round::<V, I>(&mut s, word.add(splat(K[I])));
+        });
+    }
+    s
+}
+
+/// The second hash's state.
+#[inline(always)]
+pub(super) fn second_hash<V: Lanes>(cpu: V::Cpu, first: [V; 8]) -> [V; 8] {
+    let s = second_rounds::<V, false>(cpu, first);
+    std::array::from_fn(|i| s[i].add(V::splat(cpu, INITIAL_STATE[i])))
+}
+
+/// The last word of the second hash's digest, which its top word is when it is read as a number: as the digest's bytes
+/// stand, that is with its highest byte first in the register.
+#[inline(always)]
+pub(super) fn second_hash_last_word<V: Lanes>(cpu: V::Cpu, first: [V; 8]) -> V {
+    // The last of eight words after round 63 is the e that round 60 made.
+    let s = second_rounds::<V, true>(cpu, first);
+    s[at(61, 4)].add(V::splat(cpu, INITIAL_STATE[7]))
+}

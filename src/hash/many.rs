@@ -1,0 +1,25 @@
+//! Many short messages of one length, in lanes.
+
+use super::batch::LANES_MAX;
+use super::{Digest, Platform};
+
+/// `out[i]` is the [`sha256d`](super::sha256d) of message `i`. The messages may lie anywhere.
+///
+/// # Panics
+/// If `out` has another length than there are messages.
+pub fn sha256d_each<'a, const N: usize>(
+    platform: Platform,
+    messages: impl IntoIterator<Item = &'a [u8; N]>,
+    out: &mut [Digest],
+) {
+    let mut messages = messages.into_iter();
+    let lanes = platform.lanes();
+    let mut batch: [&[u8]; LANES_MAX] = [&[0; N]; LANES_MAX];
+    for out in out.chunks_mut(lanes) {
+        for place in &mut batch[..out.len()] {
+            *place = messages.next().expect("as many messages as digests");
+        }
+        platform.sha256d_batch(&batch[..out.len()], out);
+    }
+    assert!(messages.next().is_none(), "as many digests as messages");
+}

@@ -1,0 +1,284 @@
+//! SHA-NI: an instruction for two rounds, four messages interleaved, because each instruction waits long for the one before.
+#![allow(unsafe_code)]
+
+use super::Digest;
+use super::fips::{INITIAL_STATE, K, padding_block, round, schedule};
+use super::portable::{HeaderHasher, pad, tail_len};
+use super::scan::Candidates;
+use std::arch::x86_64::*;
+
+/// Proof that this CPU has SHA-NI, and SSSE3 and SSE4.1 with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShaNi(());
+
+/// Messages that are hashed beside one another.
+const STREAMS: usize = 4;
+
+/// A register for each message.
+type Each = [__m128i; STREAMS];
+
+/// States as the instructions want them: `f e b a`, `h g d c`, from the lowest word up.
+#[derive(Clone, Copy)]
+struct States {
+    abef: Each,
+    cdgh: Each,
+}
+
+impl ShaNi {
+    /// Messages of a batch.
+    pub const LANES: usize = STREAMS;
+
+    pub fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("sse2")
+            && is_x86_feature_detected!("ssse3")
+            && is_x86_feature_detected!("sse4.1");
+        found.then_some(ShaNi(()))
+    }
+
+    /// `out[i] = sha256d(messages[i])` for 4 messages of one length.
+    pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
+        // SAFETY: `self` was made by `detect`, so the CPU has the features that this function is compiled for.
+        unsafe { sha256d_4(messages, out) }
+    }
+
+    /// As the lanes' scan does; the header is prepared here because nothing but the first block is worth keeping.
+    pub fn scan(self, header: &HeaderHasher, first: u32, batches: u32, top: u32) -> Option<Candidates> {
+        // SAFETY: `self` was made by `detect`, so the CPU has the features that this function is compiled for.
+        unsafe { scan_4(header, first, batches, top) }
+    }
+}
+
+static PADDING: [[u32; 64]; 4] = [
+    schedule(padding_block(64)),
+    schedule(padding_block(128)),
+    schedule(padding_block(192)),
+    schedule(padding_block(256)),
+];
+
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn sha256d_4(messages: &[&[u8]], out: &mut [Digest]) {
+    let messages: &[&[u8]; STREAMS] = messages.try_into().expect("one message per stream");
+    let length = messages[0].len();
+    let mut states = splat(&INITIAL_STATE);
+    for start in (0..length / 64).map(|block| 64 * block) {
+        compress(&mut states, load(messages.map(|message| message[start..].first_chunk().expect("a whole block"))));
+    }
+    let rest = length % 64;
+    if let (0, Some(k_and_w)) = (rest, (length / 64).checked_sub(1).and_then(|at| PADDING.get(at))) {
+        compress_known(&mut states, k_and_w);
+    } else {
+        let mut tails = [[0u8; 128]; STREAMS];
+        for (tail, message) in tails.iter_mut().zip(messages) {
+            pad(tail, &message[length - rest..], length);
+        }
+        for start in (0..tail_len(rest)).step_by(64) {
+            compress(&mut states, load(tails.each_ref().map(|tail| tail[start..].first_chunk().expect("two blocks"))));
+        }
+    }
+    let mut second = splat(&INITIAL_STATE);
+    compress(&mut second, digest_blocks(&states));
+    for (digest, stream) in out.iter_mut().zip(0..STREAMS) {
+        let (low, high) = words(&second, stream);
+        let bytes = [swap_bytes(low), swap_bytes(high)];
+        // SAFETY: both are 32 bytes, and any bytes are a digest.
+        *digest = unsafe { std::mem::transmute::<[__m128i; 2], Digest>(bytes) };
+    }
+}
+
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn scan_4(header: &HeaderHasher, first: u32, batches: u32, top: u32) -> Option<Candidates> {
+    let tail = header.tail_words();
+    // Rounds 0 and 1 know no nonce.
+    let before = round(header.midstate(), K[0].wrapping_add(tail[0]));
+    let before = splat(&round(&before, K[1].wrapping_add(tail[1])));
+    let midstate = splat(header.midstate());
+    let rows: [__m128i; 4] = std::array::from_fn(|i| {
+        let at = 4 * i;
+        _mm_setr_epi32(tail[at] as i32, tail[at + 1] as i32, tail[at + 2] as i32, tail[at + 3] as i32)
+    });
+    let mut nonce = first;
+    for _ in 0..batches {
+        let nonces: [u32; STREAMS] = std::array::from_fn(|i| nonce.wrapping_add(i as u32));
+        let w = rows.map(|row| [row; STREAMS]);
+        let with_nonce = nonces.map(|nonce| _mm_insert_epi32::<3>(rows[0], nonce.swap_bytes() as i32));
+        let mut states = before;
+        let w = [with_nonce, w[1], w[2], w[3]];
+        // Rounds 2 and 3, of the four that the first register holds.
+        for (i, &w) in with_nonce.iter().enumerate() {
+            let k_and_w = _mm_add_epi32(w, constants(0));
+            two_rounds_of(&mut states, i, _mm_shuffle_epi32::<0x0e>(k_and_w));
+        }
+        std::mem::swap(&mut states.abef, &mut states.cdgh);
+        compress_rest::<false>(&mut states, w);
+        let states = add(&states, &midstate);
+
+        let mut second = splat(&INITIAL_STATE);
+        let w = digest_blocks(&states);
+        four_rounds(&mut second, w[0], 0);
+        compress_rest::<true>(&mut second, w);
+        // Rounds 62 and 63 were left out: they move e, which round 60 made, from f's place to h's.
+        let mut lanes = 0;
+        for stream in 0..STREAMS {
+            let last_word = (_mm_extract_epi32::<0>(second.abef[stream]) as u32).wrapping_add(INITIAL_STATE[7]);
+            lanes |= u64::from(last_word.swap_bytes() <= top) << stream;
+        }
+        if lanes != 0 {
+            return Some(Candidates { first: nonce, lanes });
+        }
+        nonce = nonce.wrapping_add(STREAMS as u32);
+    }
+    None
+}
+
+/// `K` of four rounds.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn constants(first: usize) -> __m128i {
+    let [a, b, c, d]: [u32; 4] = std::array::from_fn(|i| K[first + i]);
+    _mm_setr_epi32(a as i32, b as i32, c as i32, d as i32)
+}
+
+/// The same state for all messages.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn splat(state: &[u32; 8]) -> States {
+    let [a, b, c, d, e, f, g, h] = state.map(|word| word as i32);
+    States { abef: [_mm_setr_epi32(f, e, b, a); STREAMS], cdgh: [_mm_setr_epi32(h, g, d, c); STREAMS] }
+}
+
+/// A message's state as words 0 to 3 and 4 to 7.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn words(states: &States, stream: usize) -> (__m128i, __m128i) {
+    let feba = _mm_shuffle_epi32::<0x1b>(states.abef[stream]);
+    let hgdc = _mm_shuffle_epi32::<0xb1>(states.cdgh[stream]);
+    // feba is now a b e f, hgdc is g h c d.
+    (_mm_blend_epi16::<0xf0>(feba, hgdc), _mm_alignr_epi8::<8>(hgdc, feba))
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn swap_bytes(words: __m128i) -> __m128i {
+    _mm_shuffle_epi8(words, _mm_set_epi32(0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203))
+}
+
+/// The big-endian words of a block of each message.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn load(blocks: [&[u8; 64]; STREAMS]) -> [Each; 4] {
+    std::array::from_fn(|row| {
+        std::array::from_fn(|stream| {
+            let (rows, _) = blocks[stream].as_chunks::<16>();
+            // SAFETY: a row has the 16 bytes that this reads, at any alignment.
+            swap_bytes(unsafe { _mm_loadu_si128(rows[row].as_ptr().cast()) })
+        })
+    })
+}
+
+/// The blocks of the second hash over the digests that the states are.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn digest_blocks(states: &States) -> [Each; 4] {
+    let mut w = [[_mm_setzero_si128(); STREAMS]; 4];
+    for stream in 0..STREAMS {
+        (w[0][stream], w[1][stream]) = words(states, stream);
+        w[2][stream] = _mm_setr_epi32(i32::MIN, 0, 0, 0);
+        w[3][stream] = _mm_setr_epi32(0, 0, 0, 256);
+    }
+    w
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn add(a: &States, b: &States) -> States {
+    States {
+        abef: std::array::from_fn(|i| _mm_add_epi32(a.abef[i], b.abef[i])),
+        cdgh: std::array::from_fn(|i| _mm_add_epi32(a.cdgh[i], b.cdgh[i])),
+    }
+}
+
+/// Two rounds of one message. The instruction's result is the new `abef`, and the old one is the new `cdgh`: so it is put
+/// into `cdgh`, and whoever does rounds in pairs swaps the names.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn two_rounds_of(states: &mut States, stream: usize, k_and_w: __m128i) {
+    states.cdgh[stream] = _mm_sha256rnds2_epu32(states.cdgh[stream], states.abef[stream], k_and_w);
+}
+
+/// Four rounds of each message, from round `first` on.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn four_rounds(states: &mut States, w: Each, first: usize) {
+    let constants = constants(first);
+    let k_and_w: Each = std::array::from_fn(|i| _mm_add_epi32(w[i], constants));
+    four_rounds_known(states, k_and_w);
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn four_rounds_known(states: &mut States, k_and_w: Each) {
+    for i in 0..STREAMS {
+        two_rounds_of(states, i, k_and_w[i]);
+    }
+    for i in 0..STREAMS {
+        let k_and_w = _mm_shuffle_epi32::<0x0e>(k_and_w[i]);
+        states.abef[i] = _mm_sha256rnds2_epu32(states.abef[i], states.cdgh[i], k_and_w);
+    }
+}
+
+/// The next four words of each message's schedule, in the place of the oldest four, `w[0]`.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn next_words(w: &mut [Each; 4], at: usize) -> Each {
+    let [w0, w1, w2, w3] = std::array::from_fn(|i| w[(at + i) % 4]);
+    w[at % 4] = std::array::from_fn(|i| {
+        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0[i], w1[i]), _mm_alignr_epi8::<4>(w3[i], w2[i]));
+        _mm_sha256msg2_epu32(sum, w3[i])
+    });
+    w[at % 4]
+}
+
+/// Compresses one block of each message.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn compress(states: &mut States, w: [Each; 4]) {
+    let before = *states;
+    four_rounds(states, w[0], 0);
+    compress_rest::<false>(states, w);
+    *states = add(states, &before);
+}
+
+/// Rounds 4 to 63, or to 61 if the `LAST` two do not matter.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn compress_rest<const TOP: bool>(states: &mut States, mut w: [Each; 4]) {
+    four_rounds(states, w[1], 4);
+    four_rounds(states, w[2], 8);
+    four_rounds(states, w[3], 12);
+    for group in 4..15 {
+        let words = next_words(&mut w, group);
+        four_rounds(states, words, 4 * group);
+    }
+    let words = next_words(&mut w, 15);
+    if TOP {
+        let constants = constants(60);
+        for (i, &words) in words.iter().enumerate() {
+            two_rounds_of(states, i, _mm_add_epi32(words, constants));
+        }
+        std::mem::swap(&mut states.abef, &mut states.cdgh);
+    } else {
+        four_rounds(states, words, 60);
+    }
+}
+
+/// Compresses a block that is the same for all messages, given its `K + W`.
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn compress_known(states: &mut States, k_and_w: &[u32; 64]) {
+    let before = *states;
+    for &[a, b, c, d] in k_and_w.as_chunks::<4>().0 {
+        four_rounds_known(states, [_mm_setr_epi32(a as i32, b as i32, c as i32, d as i32); STREAMS]);
+    }
+    *states = add(states, &before);
+}
