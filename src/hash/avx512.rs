@@ -5,6 +5,7 @@ use super::Digest;
 use super::batch::sha256d_lanes;
 use super::lanes::{Lanes, Pair};
 use super::scan::{Candidates, Job, scan};
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, VL and DQ.
@@ -54,7 +55,7 @@ fn sha256d_16(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 fn scan_32(cpu: Avx512, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
-    scan::<Wide>(cpu, job, first, batches, top)
+    scan::<Words>(cpu, job, first, batches, top)
 }
 
 /// 16 words. Made only by functions that take an [`Avx512`], or from such words.
@@ -172,6 +173,11 @@ impl Lanes for Words {
     fn at_most(self, limit: Self) -> u64 {
         u64::from(simd!(_mm512_cmple_epu32_mask(self.0, limit.0)))
     }
+
+    #[inline(always)]
+    fn pinned(self) -> Self {
+        Words(simd!(pinned(self.0)))
+    }
 }
 
 /// Transposes the 4 x 4 words in each 128-bit lane of each four rows.
@@ -187,4 +193,13 @@ fn interleave<const ROWS: usize>(rows: [__m512i; ROWS]) -> [__m512i; ROWS] {
         out[3] = simd!(_mm512_unpackhi_epi64(high, high2));
     }
     out
+}
+
+/// No instruction, but one that the compiler must keep in its place among others of its kind.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pinned(mut words: __m512i) -> __m512i {
+    // SAFETY: nothing is executed.
+    unsafe { asm!("/* {0} */", inout(zmm_reg) words, options(nomem, nostack, preserves_flags)) };
+    words
 }

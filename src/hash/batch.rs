@@ -1,8 +1,8 @@
 //! Double hashes of as many messages of one length as there are lanes.
 
 use super::Digest;
-use super::fips::{INITIAL_STATE, padding_block, schedule};
-use super::lanes::{Lanes, compress, compress_known, second_hash};
+use super::fips::{DIGEST_PADDING, INITIAL_STATE, padding_block, schedule};
+use super::lanes::{Lanes, compress, compress_known};
 use super::portable::{pad, tail_len};
 
 /// The most lanes that a kernel has.
@@ -18,32 +18,41 @@ static PADDING: [[u32; 64]; 4] = [
 ];
 
 /// `out[i] = sha256d(messages[i])`; both have one item per lane, and all messages the same length.
+///
+/// Every block goes through the one place that compresses, the second hash's too: what is inlined once stays in the cache of
+/// decoded instructions, and that is worth more than the few operations that the second hash's padding would save.
 #[inline(always)]
 pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut [Digest]) {
     debug_assert!(messages.len() == V::COUNT && out.len() == V::COUNT);
     let length = messages[0].len();
-    let mut state = INITIAL_STATE.map(|word| V::splat(cpu, word));
-    let mut blocks = [&[0u8; 64]; LANES_MAX];
-    for start in (0..length / 64).map(|block| 64 * block) {
-        for (block, message) in blocks.iter_mut().zip(messages) {
-            *block = message[start..].first_chunk().expect("all messages have this length");
-        }
-        compress(cpu, &mut state, V::load(cpu, &blocks[..V::COUNT]));
-    }
-    let rest = length % 64;
-    if let (0, Some(k_and_w)) = (rest, (length / 64).checked_sub(1).and_then(|at| PADDING.get(at))) {
-        compress_known(cpu, &mut state, k_and_w);
-    } else {
-        let mut tails = [[0u8; 128]; LANES_MAX];
+    let (whole, rest) = (length / 64, length % 64);
+    let known_padding = if rest == 0 { whole.checked_sub(1).and_then(|at| PADDING.get(at)) } else { None };
+    let mut tails = [[0u8; 128]; LANES_MAX];
+    let mut blocks = whole;
+    if known_padding.is_none() {
         for (tail, message) in tails.iter_mut().zip(messages) {
             pad(tail, &message[length - rest..], length);
         }
-        for start in (0..tail_len(rest)).step_by(64) {
-            for (block, tail) in blocks.iter_mut().zip(&tails) {
-                *block = tail[start..].first_chunk().expect("two blocks");
-            }
-            compress(cpu, &mut state, V::load(cpu, &blocks[..V::COUNT]));
-        }
+        blocks += tail_len(rest) / 64;
     }
-    V::store(second_hash(cpu, state), out);
+    let initial = INITIAL_STATE.map(|word| V::splat(cpu, word));
+    let mut state = initial;
+    for block in 0..=blocks {
+        let words = if block < blocks {
+            let mut lanes = [&[0u8; 64]; LANES_MAX];
+            for (i, lane) in lanes[..V::COUNT].iter_mut().enumerate() {
+                let bytes = if block < whole { &messages[i][64 * block..] } else { &tails[i][64 * (block - whole)..] };
+                *lane = bytes.first_chunk().expect("a whole block");
+            }
+            V::load(cpu, &lanes[..V::COUNT])
+        } else {
+            if let Some(k_and_w) = known_padding {
+                compress_known(cpu, &mut state, k_and_w);
+            }
+            let first = std::mem::replace(&mut state, initial);
+            std::array::from_fn(|i| if i < 8 { first[i] } else { V::splat(cpu, DIGEST_PADDING[i - 8]) })
+        };
+        compress(cpu, &mut state, words);
+    }
+    V::store(state, out);
 }

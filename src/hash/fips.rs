@@ -76,6 +76,9 @@ pub(super) const fn padding_block(message_len: usize) -> [u32; 16] {
     block
 }
 
+/// What follows a digest when it is hashed.
+pub(super) const DIGEST_PADDING: [u32; 8] = [END_MARK, 0, 0, 0, 0, 0, 0, 256];
+
 #[cfg(test)]
 mod tests {
     use super::*;

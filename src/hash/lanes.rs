@@ -4,7 +4,7 @@
 //! and in its neighbours `batch` and `scan` inside a function with its CPU features; all of them are inlined there.
 
 use super::Digest;
-use super::fips::{END_MARK, INITIAL_STATE, K, round_sums, schedule, sigma0, sigma1};
+use super::fips::K;
 
 /// Several 32-bit words, one per lane. A value of [`Lanes::Cpu`] can only be had where the CPU has the instructions, so
 /// whoever holds it, or lanes made with it, may use them.
@@ -37,6 +37,10 @@ pub(super) trait Lanes: Copy {
     fn swap_bytes(self) -> Self;
     /// A bit for each lane that is at most `limit`, unsigned.
     fn at_most(self, limit: Self) -> u64;
+    /// The same words, which the compiler may compute only after those that were pinned before.
+    fn pinned(self) -> Self {
+        self
+    }
 }
 
 /// Two registers as one of twice the lanes: their instructions alternate, so that each hides the latency of the other.
@@ -110,6 +114,11 @@ impl<V: Lanes> Lanes for Pair<V> {
     fn at_most(self, limit: Self) -> u64 {
         self.0.at_most(limit.0) | self.1.at_most(limit.1) << V::COUNT
     }
+
+    #[inline(always)]
+    fn pinned(self) -> Self {
+        Pair(self.0.pinned(), self.1.pinned())
+    }
 }
 
 /// Repeats a body with a constant index, so that every array index in it is constant and arrays become registers.
@@ -143,7 +152,7 @@ fn big1<V: Lanes>(x: V) -> V {
 }
 
 /// Where a round finds the word that the standard calls `a` (0) to `h` (7): the state's array stands still, names move.
-const fn at(round: usize, name: usize) -> usize {
+pub(super) const fn at(round: usize, name: usize) -> usize {
     (name + 64 - round) % 8
 }
 
@@ -212,110 +221,4 @@ pub(super) fn compress_known<V: Lanes>(cpu: V::Cpu, state: &mut [V; 8], k_and_w:
         unrolled!(I in [0 1 2 3 4 5 6 7] { round::<V, I>(&mut s, V::splat(cpu, k_and_w[I])); });
     }
     *state = std::array::from_fn(|i| state[i].add(s[i]));
-}
-
-/// What the second hash knows before it has seen the first: its state in the early rounds and its padding.
-struct Second {
-    /// `a` and `e` after round 0, but for the word.
-    a: u32,
-    e: u32,
-    /// `d + h + K` and `h + K` of rounds 1 to 3.
-    d_h_k: [u32; 3],
-    h_k: [u32; 3],
-}
-
-const fn second() -> Second {
-    let [a, b, c, d, e, f, g, _] = INITIAL_STATE;
-    let (t1, t2) = round_sums(&INITIAL_STATE);
-    let t1 = t1.wrapping_add(K[0]);
-    // Rounds 1, 2 and 3 have the h that round 0 had as g, f, e, and the d that it had as c, b, a.
-    let h_k = [g.wrapping_add(K[1]), f.wrapping_add(K[2]), e.wrapping_add(K[3])];
-    let d_h_k = [c.wrapping_add(h_k[0]), b.wrapping_add(h_k[1]), a.wrapping_add(h_k[2])];
-    Second { a: t1.wrapping_add(t2), e: d.wrapping_add(t1), d_h_k, h_k }
-}
-
-const SECOND: Second = second();
-
-/// Length in bits of what the second hash hashes.
-const DIGEST_BITS: u32 = 256;
-/// `K + W` of the padding, rounds 8 to 15.
-const SECOND_PADDING: [u32; 64] = schedule([0, 0, 0, 0, 0, 0, 0, 0, END_MARK, 0, 0, 0, 0, 0, 0, DIGEST_BITS]);
-
-/// The rounds of the second hash over the state that the first one ended with: all 64 of them, or, for `TOP` only, those
-/// that the last word needs, which is then [`Lanes`] word 4 of round 61.
-#[inline(always)]
-fn second_rounds<V: Lanes, const TOP: bool>(cpu: V::Cpu, first: [V; 8]) -> [V; 8] {
-    let splat = |word| V::splat(cpu, word);
-    let zero = splat(0);
-    let mut w = [zero; 16];
-    w[..8].copy_from_slice(&first);
-    let mut s = INITIAL_STATE.map(splat);
-    s[at(1, 0)] = w[0].add(splat(SECOND.a));
-    s[at(1, 4)] = w[0].add(splat(SECOND.e));
-    unrolled!(I in [1 2 3] {
-        round_known::<V, I>(&mut s, Some(w[I]), splat(SECOND.d_h_k[I - 1]), splat(SECOND.h_k[I - 1]));
-    });
-    unrolled!(I in [4 5 6 7] { round::<V, I>(&mut s, w[I].add(splat(K[I]))); });
-    unrolled!(I in [8 9 10 11 12 13 14 15] { round::<V, I>(&mut s, splat(SECOND_PADDING[I])); });
-
-    // Where a term of the schedule is zero or known, it is left out or folded.
-    let known = |i: usize| match i {
-        8 => END_MARK,
-        15 => DIGEST_BITS,
-        _ => 0,
-    };
-    w[0] = small0(w[1]).add(w[0]);
-    round::<V, 16>(&mut s, w[0].add(splat(K[16])));
-    w[1] = small0(w[2]).add(w[1]).add(splat(sigma1(known(15))));
-    round::<V, 17>(&mut s, w[1].add(splat(K[17])));
-    unrolled!(I in [18 19 20 21] {
-        w[I - 16] = small0(w[I - 15]).add(w[I - 16]).add(small1(w[I - 18]));
-        round::<V, I>(&mut s, w[I - 16].add(splat(K[I])));
-    });
-    w[6] = small0(w[7]).add(w[6]).add(small1(w[4])).add(splat(known(15)));
-    round::<V, 22>(&mut s, w[6].add(splat(K[22])));
-    w[7] = w[7].add(splat(sigma0(known(8)))).add(w[0]).add(small1(w[5]));
-    round::<V, 23>(&mut s, w[7].add(splat(K[23])));
-    w[8] = w[1].add(splat(known(8))).add(small1(w[6]));
-    round::<V, 24>(&mut s, w[8].add(splat(K[24])));
-    unrolled!(I in [25 26 27 28 29] {
-        w[I - 16] = w[I - 23].add(small1(w[I - 18]));
-        round::<V, I>(&mut s, w[I - 16].add(splat(K[I])));
-    });
-    w[14] = w[7].add(splat(sigma0(known(15)))).add(small1(w[12]));
-    round::<V, 30>(&mut s, w[14].add(splat(K[30])));
-    w[15] = small0(w[0]).add(splat(known(15))).add(w[8]).add(small1(w[13]));
-    round::<V, 31>(&mut s, w[15].add(splat(K[31])));
-    unrolled!(I in [32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56] {
-        let word = next_word::<V, I>(&mut w);
-        round::<V, I>(&mut s, word.add(splat(K[I])));
-    });
-    if TOP {
-        unrolled!(I in [57 58 59 60] {
-            let word = next_word::<V, I>(&mut w);
-            round_e::<V, I>(&mut s, word.add(splat(K[I])));
-        });
-    } else {
-        unrolled!(I in [57 58 59 60 61 62 63] {
-            let word = next_word::<V, I>(&mut w);
-            round::<V, I>(&mut s, word.add(splat(K[I])));
-        });
-    }
-    s
-}
-
-/// The second hash's state.
-#[inline(always)]
-pub(super) fn second_hash<V: Lanes>(cpu: V::Cpu, first: [V; 8]) -> [V; 8] {
-    let s = second_rounds::<V, false>(cpu, first);
-    std::array::from_fn(|i| s[i].add(V::splat(cpu, INITIAL_STATE[i])))
-}
-
-/// The last word of the second hash's digest, which its top word is when it is read as a number: as the digest's bytes
-/// stand, that is with its highest byte first in the register.
-#[inline(always)]
-pub(super) fn second_hash_last_word<V: Lanes>(cpu: V::Cpu, first: [V; 8]) -> V {
-    // The last of eight words after round 63 is the e that round 60 made.
-    let s = second_rounds::<V, true>(cpu, first);
-    s[at(61, 4)].add(V::splat(cpu, INITIAL_STATE[7]))
 }
