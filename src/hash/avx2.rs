@@ -3,7 +3,7 @@
 
 use super::Digest;
 use super::batch::sha256d_lanes;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, array, unrolled};
 use super::scan::{Candidates, Job, scan};
 use std::arch::x86_64::*;
 
@@ -73,26 +73,25 @@ impl Lanes for Words {
     #[inline(always)]
     fn load(_: Avx2, blocks: &[&[u8; 64]]) -> [Self; 16] {
         let blocks: &[&[u8; 64]; 8] = blocks.try_into().expect("one block per lane");
-        let half = |at: usize| {
-            let rows = blocks.map(|block| {
-                let (halves, _) = block.as_chunks::<32>();
+        let rows = |at: usize| {
+            array!(I in [0 1 2 3 4 5 6 7] {
+                let (halves, _) = blocks[I].as_chunks::<32>();
                 // SAFETY: half a block has the 32 bytes that this reads, at any alignment, and the CPU has AVX2.
                 unsafe { _mm256_loadu_si256(halves[at].as_ptr().cast()) }
-            });
-            transpose(rows).map(|words| Words(words).swap_bytes())
+            })
         };
-        let (first, second) = (half(0), half(1));
-        std::array::from_fn(|i| if i < 8 { first[i] } else { second[i - 8] })
+        let (first, second) = (transpose(rows(0)), transpose(rows(1)));
+        array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] Words(if I < 8 { first[I % 8] } else { second[I % 8] }).swap_bytes())
     }
 
     #[inline(always)]
     fn store(state: [Self; 8], out: &mut [Digest]) {
         let out: &mut [Digest; 8] = out.try_into().expect("one digest per lane");
-        let rows = transpose(state.map(|words| words.swap_bytes().0));
-        for (row, digest) in rows.into_iter().zip(out) {
+        let rows = transpose(array!(I in [0 1 2 3 4 5 6 7] state[I].swap_bytes().0));
+        unrolled!(I in [0 1 2 3 4 5 6 7] {
             // SAFETY: both are 32 bytes, and any bytes are a digest.
-            *digest = unsafe { std::mem::transmute::<__m256i, Digest>(row) };
-        }
+            out[I] = unsafe { std::mem::transmute::<__m256i, Digest>(rows[I]) };
+        });
     }
 
     #[inline(always)]
@@ -156,18 +155,19 @@ impl Lanes for Words {
 #[inline(always)]
 fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
     let mut columns = rows;
-    for (rows, columns) in rows.chunks_exact(4).zip(columns.chunks_exact_mut(4)) {
-        let (low, high) = simd!((_mm256_unpacklo_epi32(rows[0], rows[1]), _mm256_unpackhi_epi32(rows[0], rows[1])));
-        let (low2, high2) = simd!((_mm256_unpacklo_epi32(rows[2], rows[3]), _mm256_unpackhi_epi32(rows[2], rows[3])));
-        columns[0] = simd!(_mm256_unpacklo_epi64(low, low2));
-        columns[1] = simd!(_mm256_unpackhi_epi64(low, low2));
-        columns[2] = simd!(_mm256_unpacklo_epi64(high, high2));
-        columns[3] = simd!(_mm256_unpackhi_epi64(high, high2));
-    }
+    unrolled!(G in [0 1] {
+        let [a, b, c, d] = [rows[4 * G], rows[4 * G + 1], rows[4 * G + 2], rows[4 * G + 3]];
+        let (low, low2) = simd!((_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d)));
+        let (high, high2) = simd!((_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d)));
+        columns[4 * G] = simd!(_mm256_unpacklo_epi64(low, low2));
+        columns[4 * G + 1] = simd!(_mm256_unpackhi_epi64(low, low2));
+        columns[4 * G + 2] = simd!(_mm256_unpacklo_epi64(high, high2));
+        columns[4 * G + 3] = simd!(_mm256_unpackhi_epi64(high, high2));
+    });
     let mut out = rows;
-    for j in 0..4 {
-        out[j] = simd!(_mm256_permute2x128_si256::<0x20>(columns[j], columns[4 + j]));
-        out[4 + j] = simd!(_mm256_permute2x128_si256::<0x31>(columns[j], columns[4 + j]));
-    }
+    unrolled!(J in [0 1 2 3] {
+        out[J] = simd!(_mm256_permute2x128_si256::<0x20>(columns[J], columns[4 + J]));
+        out[4 + J] = simd!(_mm256_permute2x128_si256::<0x31>(columns[J], columns[4 + J]));
+    });
     out
 }

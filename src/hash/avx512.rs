@@ -3,7 +3,7 @@
 
 use super::Digest;
 use super::batch::sha256d_lanes;
-use super::lanes::{Lanes, Pair};
+use super::lanes::{Lanes, Pair, array, unrolled};
 use super::scan::{Candidates, Job, scan};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -94,43 +94,41 @@ impl Lanes for Words {
     #[inline(always)]
     fn load(_: Avx512, blocks: &[&[u8; 64]]) -> [Self; 16] {
         let blocks: &[&[u8; 64]; 16] = blocks.try_into().expect("one block per lane");
-        let rows = blocks.map(|block| {
+        let rows = array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] {
             // SAFETY: the block has the 64 bytes that this reads, at any alignment, and the CPU has AVX-512.
-            unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+            unsafe { _mm512_loadu_si512(blocks[I].as_ptr().cast()) }
         });
         let pairs = interleave(rows);
-        // Lane L of `columns[4 g + j]` holds column 4 L + j of rows 4 g to 4 g + 3; next, lanes 0 to 3 of four g become one.
+        // Lane L of `pairs[4 g + j]` holds column 4 L + j of rows 4 g to 4 g + 3; next, lanes 0 to 3 of four g become one.
         let mut words = [Words(rows[0]); 16];
-        for j in 0..4 {
-            let [a, b, c, d] = [pairs[j], pairs[4 + j], pairs[8 + j], pairs[12 + j]];
+        unrolled!(J in [0 1 2 3] {
+            let [a, b, c, d] = [pairs[J], pairs[4 + J], pairs[8 + J], pairs[12 + J]];
             let (ab_low, cd_low) = simd!((_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d)));
             let (ab_high, cd_high) = simd!((_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d)));
-            words[j] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_low, cd_low)));
-            words[4 + j] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_low, cd_low)));
-            words[8 + j] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_high, cd_high)));
-            words[12 + j] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high)));
-        }
-        words.map(Words::swap_bytes)
+            words[J] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_low, cd_low)));
+            words[4 + J] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_low, cd_low)));
+            words[8 + J] = Words(simd!(_mm512_shuffle_i32x4::<0x88>(ab_high, cd_high)));
+            words[12 + J] = Words(simd!(_mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high)));
+        });
+        array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] words[I].swap_bytes())
     }
 
     #[inline(always)]
     fn store(state: [Self; 8], out: &mut [Digest]) {
         let out: &mut [Digest; 16] = out.try_into().expect("one digest per lane");
-        let words = state.map(|word| word.swap_bytes().0);
+        let words = array!(I in [0 1 2 3 4 5 6 7] state[I].swap_bytes().0);
         let columns = interleave(words);
-        for j in 0..4 {
+        unrolled!(J in [0 1 2 3] {
             // Digest 4 L + j is lane L of the two halves.
-            let (low, high) = (columns[j], columns[4 + j]);
+            let (low, high) = (columns[J], columns[4 + J]);
             let even = simd!(_mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11));
             let odd = simd!(_mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15));
             let first = simd!(_mm512_permutex2var_epi64(low, even, high));
             let second = simd!(_mm512_permutex2var_epi64(low, odd, high));
             // SAFETY: both are 64 bytes, and any bytes are digests.
             let digests = unsafe { std::mem::transmute::<[__m512i; 2], [Digest; 4]>([first, second]) };
-            for (lane, digest) in digests.into_iter().enumerate() {
-                out[4 * lane + j] = digest;
-            }
-        }
+            unrolled!(LANE in [0 1 2 3] { out[4 * LANE + J] = digests[LANE]; });
+        });
     }
 
     #[inline(always)]
@@ -184,14 +182,17 @@ impl Lanes for Words {
 #[inline(always)]
 fn interleave<const ROWS: usize>(rows: [__m512i; ROWS]) -> [__m512i; ROWS] {
     let mut out = rows;
-    for (rows, out) in rows.chunks_exact(4).zip(out.chunks_exact_mut(4)) {
-        let (low, high) = simd!((_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[0], rows[1])));
-        let (low2, high2) = simd!((_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3])));
-        out[0] = simd!(_mm512_unpacklo_epi64(low, low2));
-        out[1] = simd!(_mm512_unpackhi_epi64(low, low2));
-        out[2] = simd!(_mm512_unpacklo_epi64(high, high2));
-        out[3] = simd!(_mm512_unpackhi_epi64(high, high2));
-    }
+    unrolled!(G in [0 1 2 3] {
+        if 4 * G < ROWS {
+            let [a, b, c, d] = [rows[4 * G], rows[4 * G + 1], rows[4 * G + 2], rows[4 * G + 3]];
+            let (low, low2) = simd!((_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d)));
+            let (high, high2) = simd!((_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d)));
+            out[4 * G] = simd!(_mm512_unpacklo_epi64(low, low2));
+            out[4 * G + 1] = simd!(_mm512_unpackhi_epi64(low, low2));
+            out[4 * G + 2] = simd!(_mm512_unpacklo_epi64(high, high2));
+            out[4 * G + 3] = simd!(_mm512_unpackhi_epi64(high, high2));
+        }
+    });
     out
 }
 

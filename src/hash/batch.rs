@@ -2,7 +2,7 @@
 
 use super::Digest;
 use super::fips::{DIGEST_PADDING, INITIAL_STATE, padding_block, schedule};
-use super::lanes::{Lanes, compress, compress_known};
+use super::lanes::{Lanes, array, compress, compress_known, splat_state};
 use super::portable::{pad, tail_len};
 
 /// The most lanes that a kernel has.
@@ -35,7 +35,7 @@ pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut
         }
         blocks += tail_len(rest) / 64;
     }
-    let initial = INITIAL_STATE.map(|word| V::splat(cpu, word));
+    let initial = splat_state::<V>(cpu, &INITIAL_STATE);
     let mut state = initial;
     for block in 0..=blocks {
         let words = if block < blocks {
@@ -50,7 +50,7 @@ pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut
                 compress_known(cpu, &mut state, k_and_w);
             }
             let first = std::mem::replace(&mut state, initial);
-            std::array::from_fn(|i| if i < 8 { first[i] } else { V::splat(cpu, DIGEST_PADDING[i - 8]) })
+            array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] if I < 8 { first[I % 8] } else { V::splat(cpu, DIGEST_PADDING[I % 8]) })
         };
         compress(cpu, &mut state, words);
     }

@@ -6,6 +6,25 @@
 use super::Digest;
 use super::fips::K;
 
+/// Repeats a body with a constant index, so that every array index in it is constant and arrays become registers.
+macro_rules! unrolled {
+    ($index:ident in [$($value:literal)*] $body:block) => { $({ const $index: usize = $value; $body })* };
+}
+pub(super) use unrolled;
+
+/// An array whose items are given by their constant index. (`array::from_fn` with a closure is not always inlined, and then its
+/// array lies in memory.)
+macro_rules! array {
+    ($index:ident in [$($value:literal)*] $item:expr) => { [$({ const $index: usize = $value; $item }),*] };
+}
+pub(super) use array;
+
+/// The same words in all lanes.
+#[inline(always)]
+pub(super) fn splat_state<V: Lanes>(cpu: V::Cpu, state: &[u32; 8]) -> [V; 8] {
+    array!(I in [0 1 2 3 4 5 6 7] V::splat(cpu, state[I]))
+}
+
 /// Several 32-bit words, one per lane. A value of [`Lanes::Cpu`] can only be had where the CPU has the instructions, so
 /// whoever holds it, or lanes made with it, may use them.
 pub(super) trait Lanes: Copy {
@@ -65,14 +84,14 @@ impl<V: Lanes> Lanes for Pair<V> {
     fn load(cpu: V::Cpu, blocks: &[&[u8; 64]]) -> [Self; 16] {
         let (first, second) = blocks.split_at(V::COUNT);
         let (first, second) = (V::load(cpu, first), V::load(cpu, second));
-        std::array::from_fn(|i| Pair(first[i], second[i]))
+        array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] Pair(first[I], second[I]))
     }
 
     #[inline(always)]
     fn store(state: [Self; 8], out: &mut [Digest]) {
         let (first, second) = out.split_at_mut(V::COUNT);
-        V::store(state.map(|word| word.0), first);
-        V::store(state.map(|word| word.1), second);
+        V::store(array!(I in [0 1 2 3 4 5 6 7] state[I].0), first);
+        V::store(array!(I in [0 1 2 3 4 5 6 7] state[I].1), second);
     }
 
     #[inline(always)]
@@ -121,12 +140,6 @@ impl<V: Lanes> Lanes for Pair<V> {
     }
 }
 
-/// Repeats a body with a constant index, so that every array index in it is constant and arrays become registers.
-macro_rules! unrolled {
-    ($index:ident in [$($value:literal)*] $body:block) => { $({ const $index: usize = $value; $body })* };
-}
-pub(super) use unrolled;
-
 /// Small sigma 0.
 #[inline(always)]
 pub(super) fn small0<V: Lanes>(x: V) -> V {
@@ -163,7 +176,7 @@ pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
     let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
     let t1 = s[name(7)].add(k_and_w).add(e.choose(f, g)).add(big1(e));
     let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
-    s[name(3)] = s[name(3)].add(t1);
+    s[name(3)] = s[name(3)].add(t1).pinned();
     s[name(7)] = big0(a).add(a.majority(b, c)).add(t1);
 }
 
@@ -172,7 +185,7 @@ pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
 pub(super) fn round_e<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
     let name = |name| at(I, name);
     let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
-    s[name(3)] = s[name(3)].add(s[name(7)].add(k_and_w)).add(e.choose(f, g)).add(big1(e));
+    s[name(3)] = s[name(3)].add(s[name(7)].add(k_and_w)).add(e.choose(f, g)).add(big1(e)).pinned();
 }
 
 /// Round `I` where `d` and `h` are the same in all lanes: `d + h + K` and `h + K` are known before. `w` is what varies, if
@@ -184,7 +197,7 @@ pub(super) fn round_known<V: Lanes, const I: usize>(s: &mut [V; 8], w: Option<V>
     let sum = e.choose(f, g).add(big1(e));
     let sum = w.map_or(sum, |w| sum.add(w));
     let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
-    s[name(3)] = sum.add(d_h_k);
+    s[name(3)] = sum.add(d_h_k).pinned();
     s[name(7)] = big0(a).add(a.majority(b, c)).add(sum.add(h_k));
 }
 
@@ -210,7 +223,7 @@ pub(super) fn compress<V: Lanes>(cpu: V::Cpu, state: &mut [V; 8], mut w: [V; 16]
             round::<V, I>(&mut s, word.add(V::splat(cpu, k[I])));
         });
     }
-    *state = std::array::from_fn(|i| state[i].add(s[i]));
+    *state = array!(I in [0 1 2 3 4 5 6 7] state[I].add(s[I]));
 }
 
 /// Compresses a block that is the same in all lanes, given its `K + W`.
@@ -220,5 +233,5 @@ pub(super) fn compress_known<V: Lanes>(cpu: V::Cpu, state: &mut [V; 8], k_and_w:
     for k_and_w in k_and_w.as_chunks::<8>().0 {
         unrolled!(I in [0 1 2 3 4 5 6 7] { round::<V, I>(&mut s, V::splat(cpu, k_and_w[I])); });
     }
-    *state = std::array::from_fn(|i| state[i].add(s[i]));
+    *state = array!(I in [0 1 2 3 4 5 6 7] state[I].add(s[I]));
 }

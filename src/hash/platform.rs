@@ -183,7 +183,7 @@ impl Platform {
             #[cfg(target_arch = "x86_64")]
             Kernel::ShaNi(kernel) => kernel.scan(header, first, batches, top),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512(kernel) => kernel.scan(job, first, batches*2, top),
+            Kernel::Avx512(kernel) => kernel.scan(job, first, batches * 2, top),
         }
     }
 }

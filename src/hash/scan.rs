@@ -7,7 +7,7 @@
 //! `Job` whose state is in lanes and whose schedule is not, and nothing else of what is here.
 
 use super::fips::{self, DIGEST_PADDING, END_MARK, INITIAL_STATE, K, round_sums, schedule, sigma0, sigma1};
-use super::lanes::{Lanes, at, next_word, round, round_e, round_known, small0, small1, unrolled};
+use super::lanes::{Lanes, array, at, next_word, round, round_e, round_known, small0, small1, splat_state, unrolled};
 use super::portable::HeaderHasher;
 
 /// Length in bits of a header.
@@ -76,7 +76,8 @@ pub(super) struct Candidates {
 ///
 /// A round waits for the one before, so one hash at a time leaves half of the CPU idle. Here the first hash of the next batch
 /// and the second hash of this one alternate round by round: two chains, in code as short as one. (Two batches side by
-/// side would be two chains as well, but twice the code, which does not fit the cache of decoded instructions.)
+/// side would be two chains as well, but twice the code, which does not fit the cache of decoded instructions.) They are
+/// half a hash apart, so that the early rounds of one, which have no schedule, fill up with late rounds of the other.
 #[inline(always)]
 pub(super) fn scan<V: Lanes>(cpu: V::Cpu, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
     let limit = V::splat(cpu, top);
@@ -84,17 +85,21 @@ pub(super) fn scan<V: Lanes>(cpu: V::Cpu, job: &Job, first: u32, batches: u32, t
     let mut ahead = FirstHash::<V>::begin(cpu, job, first);
     unrolled!(I in [4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40
         41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63] { ahead.round::<I>(cpu, job); });
+    let mut digest = ahead.digest(cpu, job);
+    ahead = FirstHash::begin(cpu, job, first.wrapping_add(step));
+    unrolled!(I in [4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33] { ahead.round::<I>(cpu, job); });
     let mut nonce = first;
     for _ in 0..batches {
-        let mut second = SecondHash::<V>::begin(cpu, ahead.digest(cpu, job));
-        ahead = FirstHash::begin(cpu, job, nonce.wrapping_add(step));
-        unrolled!(I in [4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40
-            41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63] {
-            // Behind by three rounds, so that both end together.
-            second.round::<{ I - 3 }>(cpu);
-            second.state[at(I - 2, 4)] = second.state[at(I - 2, 4)].pinned();
-            ahead.round::<I>(cpu, job);
-            ahead.state[at(I + 1, 4)] = ahead.state[at(I + 1, 4)].pinned();
+        let mut second = SecondHash::<V>::begin(cpu, digest);
+        unrolled!(I in [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30] {
+            second.round::<I>(cpu);
+            ahead.round::<{ I + 33 }>(cpu, job);
+        });
+        digest = ahead.digest(cpu, job);
+        ahead = FirstHash::begin(cpu, job, nonce.wrapping_add(2 * step));
+        unrolled!(I in [31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60] {
+            second.round::<I>(cpu);
+            ahead.round::<{ I - 27 }>(cpu, job);
         });
         let lanes = second.last_word(cpu).swap_bytes().at_most(limit);
         if lanes != 0 {
@@ -118,9 +123,8 @@ impl<V: Lanes> FirstHash<V> {
     fn begin(cpu: V::Cpu, job: &Job, nonce: u32) -> Self {
         // A header holds its nonce little-endian; SHA-256 reads big-endian words.
         let w3 = V::counting(cpu, nonce).swap_bytes();
-        let mut state = job.state.map(|word| V::splat(cpu, word));
         // The array stands as it does after round 3: see `at`.
-        state = std::array::from_fn(|i| state[(i + 4) % 8]);
+        let mut state: [V; 8] = array!(I in [0 1 2 3 4 5 6 7] V::splat(cpu, job.state[(I + 4) % 8]));
         state[at(4, 0)] = state[at(4, 0)].add(w3);
         state[at(4, 4)] = state[at(4, 4)].add(w3);
         let mut w = [V::splat(cpu, 0); 16];
@@ -159,7 +163,7 @@ impl<V: Lanes> FirstHash<V> {
 
     #[inline(always)]
     fn digest(&self, cpu: V::Cpu, job: &Job) -> [V; 8] {
-        std::array::from_fn(|i| self.state[i].add(V::splat(cpu, job.midstate[i])))
+        array!(I in [0 1 2 3 4 5 6 7] self.state[I].add(V::splat(cpu, job.midstate[I])))
     }
 }
 
@@ -200,7 +204,7 @@ impl<V: Lanes> SecondHash<V> {
     /// All that round 0 leaves.
     #[inline(always)]
     fn begin(cpu: V::Cpu, first: [V; 8]) -> Self {
-        let mut state = INITIAL_STATE.map(|word| V::splat(cpu, word));
+        let mut state = splat_state::<V>(cpu, &INITIAL_STATE);
         state[at(1, 0)] = first[0].add(V::splat(cpu, SECOND.a));
         state[at(1, 4)] = first[0].add(V::splat(cpu, SECOND.e));
         let mut w = [V::splat(cpu, 0); 16];
