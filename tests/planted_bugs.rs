@@ -103,8 +103,8 @@ const BUGS: &[Bug] = &[
     Bug {
         what: "seal: the last nonce of a range is not tried",
         file: "src/seal.rs",
-        right: "(start + CHUNK - 1).min(last)",
-        wrong: "(start + CHUNK - 1).min(last.saturating_sub(1))",
+        right: "(start + chunk - 1).min(last)",
+        wrong: "(start + chunk - 1).min(last.saturating_sub(1))",
         caught_by: UNIT,
     },
     Bug {

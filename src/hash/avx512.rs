@@ -15,8 +15,10 @@ pub(super) struct Avx512(());
 type Wide = Pair<Words>;
 
 impl Avx512 {
-    /// Lanes of a full batch.
+    /// Lanes of a full batch of messages.
     pub const LANES: usize = Wide::COUNT;
+    /// Lanes of the nonce search.
+    pub const SEARCH_LANES: usize = Words::COUNT;
 
     pub fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
@@ -28,18 +30,15 @@ impl Avx512 {
 
     /// `out[i] = sha256d(messages[i])` for 32 or 16 messages of one length.
     pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
-        // SAFETY: `self` was made by `detect`, so the CPU has the features that these functions are compiled for.
-        if messages.len() == Wide::COUNT {
-            unsafe { sha256d_32(self, messages, out) }
-        } else {
-            unsafe { sha256d_16(self, messages, out) }
-        }
+        let kernel = if messages.len() == Wide::COUNT { sha256d_32 } else { sha256d_16 };
+        // SAFETY: `self` was made by `detect`, so the CPU has the features that both are compiled for.
+        unsafe { kernel(self, messages, out) }
     }
 
     /// See [`scan`].
     pub fn scan(self, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
         // SAFETY: `self` was made by `detect`, so the CPU has the features that this function is compiled for.
-        unsafe { scan_32(self, job, first, batches, top) }
+        unsafe { scan_16(self, job, first, batches, top) }
     }
 }
 
@@ -54,7 +53,7 @@ fn sha256d_16(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn scan_32(cpu: Avx512, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
+fn scan_16(cpu: Avx512, job: &Job, first: u32, batches: u32, top: u32) -> Option<Candidates> {
     scan::<Words>(cpu, job, first, batches, top)
 }
 

@@ -10,7 +10,7 @@ pub(super) const LANES_MAX: usize = 32;
 
 /// The schedules of the padding behind messages of one to four whole blocks: a leaf with a command and two, four or six
 /// events, an inner node.
-static PADDING: [[u32; 64]; 4] = [
+pub(super) static PADDING: [[u32; 64]; 4] = [
     schedule(padding_block(64)),
     schedule(padding_block(128)),
     schedule(padding_block(192)),

@@ -3,6 +3,30 @@
 use super::batch::LANES_MAX;
 use super::{Digest, Platform};
 
+/// How many messages are hashed: by what, and on how many cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashing {
+    /// By what.
+    pub platform: Platform,
+    /// On all cores, where there is enough to do for it.
+    pub parallel: bool,
+}
+
+impl Hashing {
+    /// One message after another by `sha2` alone: the baseline.
+    pub const NAIVE: Hashing = Hashing { platform: Platform::PORTABLE, parallel: false };
+
+    /// The process's platform on all cores.
+    pub fn fast() -> Hashing {
+        Hashing { platform: Platform::chosen(), parallel: true }
+    }
+
+    /// The process's platform on the caller's core alone.
+    pub fn on_one_core() -> Hashing {
+        Hashing { platform: Platform::chosen(), parallel: false }
+    }
+}
+
 /// `out[i]` is the [`sha256d`](super::sha256d) of message `i`. The messages may lie anywhere.
 ///
 /// # Panics

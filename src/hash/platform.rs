@@ -140,6 +140,15 @@ impl Platform {
         }
     }
 
+    /// How many nonces it tries at a time.
+    pub(super) fn search_lanes(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512(_) => Avx512::SEARCH_LANES,
+            _ => self.lanes(),
+        }
+    }
+
     /// Hashes up to [`lanes`](Self::lanes) messages of one length.
     #[inline]
     pub(super) fn sha256d_batch(self, messages: &[&[u8]], out: &mut [Digest]) {
@@ -161,7 +170,7 @@ impl Platform {
         }
     }
 
-    /// Scans `batches` times [`lanes`](Self::lanes) nonces from `first` on for digests whose top word is at most `top`, and
+    /// Scans `batches` times [`search_lanes`](Self::search_lanes) nonces from `first` on for digests whose top word is at most `top`, and
     /// stops at the first batch with one.
     #[inline]
     pub(super) fn scan(
@@ -183,7 +192,7 @@ impl Platform {
             #[cfg(target_arch = "x86_64")]
             Kernel::ShaNi(kernel) => kernel.scan(header, first, batches, top),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512(kernel) => kernel.scan(job, first, batches * 2, top),
+            Kernel::Avx512(kernel) => kernel.scan(job, first, batches, top),
         }
     }
 }

@@ -26,8 +26,11 @@ impl NonceSearch {
     }
 
     /// The lowest nonce of the range that wins. The kernel only proposes: the reference checks every one in full.
+    ///
+    /// A kernel starts and ends with some work that it throws away, so a range should have 4,096 nonces or more; see
+    /// [`chunk`](Self::chunk).
     pub fn lowest(&self, platform: Platform, range: RangeInclusive<u32>) -> Option<u32> {
-        let lanes = platform.lanes() as u64;
+        let lanes = platform.search_lanes() as u64;
         let (mut next, end) = (u64::from(*range.start()), u64::from(*range.end()) + 1);
         while next < end {
             // The last batch may reach past the range, and past the last nonce: what it finds there is left out.
@@ -48,6 +51,12 @@ impl NonceSearch {
             next = first + lanes;
         }
         None
+    }
+
+    /// How many nonces a platform should be given at a time: so many that starting and ending costs nothing, so few that it
+    /// takes less than half a millisecond.
+    pub fn chunk(platform: Platform) -> u32 {
+        1_024 * (platform.search_lanes() as u32).max(4)
     }
 
     /// Whether this nonce's digest is low enough.

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::Digest;
-use super::fips::{INITIAL_STATE, K, padding_block, round, schedule};
+use super::batch::PADDING;
+use super::fips::{DIGEST_PADDING, INITIAL_STATE, K, round};
+use super::lanes::{array, unrolled};
 use super::portable::{HeaderHasher, pad, tail_len};
 use super::scan::Candidates;
 use std::arch::x86_64::*;
@@ -49,13 +51,6 @@ impl ShaNi {
     }
 }
 
-static PADDING: [[u32; 64]; 4] = [
-    schedule(padding_block(64)),
-    schedule(padding_block(128)),
-    schedule(padding_block(192)),
-    schedule(padding_block(256)),
-];
-
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn sha256d_4(messages: &[&[u8]], out: &mut [Digest]) {
     let messages: &[&[u8]; STREAMS] = messages.try_into().expect("one message per stream");
@@ -93,22 +88,19 @@ fn scan_4(header: &HeaderHasher, first: u32, batches: u32, top: u32) -> Option<C
     let before = round(header.midstate(), K[0].wrapping_add(tail[0]));
     let before = splat(&round(&before, K[1].wrapping_add(tail[1])));
     let midstate = splat(header.midstate());
-    let rows: [__m128i; 4] = std::array::from_fn(|i| {
-        let at = 4 * i;
-        _mm_setr_epi32(tail[at] as i32, tail[at + 1] as i32, tail[at + 2] as i32, tail[at + 3] as i32)
-    });
+    let word = |i: usize| tail[i] as i32;
+    let rows = array!(I in [0 1 2 3] _mm_setr_epi32(word(4 * I), word(4 * I + 1), word(4 * I + 2), word(4 * I + 3)));
     let mut nonce = first;
     for _ in 0..batches {
-        let nonces: [u32; STREAMS] = std::array::from_fn(|i| nonce.wrapping_add(i as u32));
-        let w = rows.map(|row| [row; STREAMS]);
-        let with_nonce = nonces.map(|nonce| _mm_insert_epi32::<3>(rows[0], nonce.swap_bytes() as i32));
+        let w3 = |i: u32| nonce.wrapping_add(i).swap_bytes() as i32;
+        let with_nonce = array!(I in [0 1 2 3] _mm_insert_epi32::<3>(rows[0], w3(I as u32)));
+        let w = [with_nonce, [rows[1]; STREAMS], [rows[2]; STREAMS], [rows[3]; STREAMS]];
         let mut states = before;
-        let w = [with_nonce, w[1], w[2], w[3]];
         // Rounds 2 and 3, of the four that the first register holds.
-        for (i, &w) in with_nonce.iter().enumerate() {
-            let k_and_w = _mm_add_epi32(w, constants(0));
-            two_rounds_of(&mut states, i, _mm_shuffle_epi32::<0x0e>(k_and_w));
-        }
+        unrolled!(I in [0 1 2 3] {
+            let k_and_w = _mm_add_epi32(with_nonce[I], constants(0));
+            two_rounds_of(&mut states, I, _mm_shuffle_epi32::<0x0e>(k_and_w));
+        });
         std::mem::swap(&mut states.abef, &mut states.cdgh);
         compress_rest::<false>(&mut states, w);
         let states = add(&states, &midstate);
@@ -119,10 +111,10 @@ fn scan_4(header: &HeaderHasher, first: u32, batches: u32, top: u32) -> Option<C
         compress_rest::<true>(&mut second, w);
         // Rounds 62 and 63 were left out: they move e, which round 60 made, from f's place to h's.
         let mut lanes = 0;
-        for stream in 0..STREAMS {
-            let last_word = (_mm_extract_epi32::<0>(second.abef[stream]) as u32).wrapping_add(INITIAL_STATE[7]);
-            lanes |= u64::from(last_word.swap_bytes() <= top) << stream;
-        }
+        unrolled!(I in [0 1 2 3] {
+            let last_word = (_mm_extract_epi32::<0>(second.abef[I]) as u32).wrapping_add(INITIAL_STATE[7]);
+            lanes |= u64::from(last_word.swap_bytes() <= top) << I;
+        });
         if lanes != 0 {
             return Some(Candidates { first: nonce, lanes });
         }
@@ -135,8 +127,8 @@ fn scan_4(header: &HeaderHasher, first: u32, batches: u32, top: u32) -> Option<C
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn constants(first: usize) -> __m128i {
-    let [a, b, c, d]: [u32; 4] = std::array::from_fn(|i| K[first + i]);
-    _mm_setr_epi32(a as i32, b as i32, c as i32, d as i32)
+    let k = |i: usize| K[first + i] as i32;
+    _mm_setr_epi32(k(0), k(1), k(2), k(3))
 }
 
 /// The same state for all messages.
@@ -167,34 +159,31 @@ fn swap_bytes(words: __m128i) -> __m128i {
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn load(blocks: [&[u8; 64]; STREAMS]) -> [Each; 4] {
-    std::array::from_fn(|row| {
-        std::array::from_fn(|stream| {
-            let (rows, _) = blocks[stream].as_chunks::<16>();
-            // SAFETY: a row has the 16 bytes that this reads, at any alignment.
-            swap_bytes(unsafe { _mm_loadu_si128(rows[row].as_ptr().cast()) })
-        })
-    })
+    array!(ROW in [0 1 2 3] array!(I in [0 1 2 3] {
+        let (rows, _) = blocks[I].as_chunks::<16>();
+        // SAFETY: a row has the 16 bytes that this reads, at any alignment.
+        swap_bytes(unsafe { _mm_loadu_si128(rows[ROW].as_ptr().cast()) })
+    }))
 }
 
 /// The blocks of the second hash over the digests that the states are.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn digest_blocks(states: &States) -> [Each; 4] {
-    let mut w = [[_mm_setzero_si128(); STREAMS]; 4];
-    for stream in 0..STREAMS {
-        (w[0][stream], w[1][stream]) = words(states, stream);
-        w[2][stream] = _mm_setr_epi32(i32::MIN, 0, 0, 0);
-        w[3][stream] = _mm_setr_epi32(0, 0, 0, 256);
-    }
-    w
+    let [m, a, b, c, d, e, f, bits] = DIGEST_PADDING.map(|word| word as i32);
+    let padding = [_mm_setr_epi32(m, a, b, c), _mm_setr_epi32(d, e, f, bits)];
+    let digests = array!(I in [0 1 2 3] words(states, I));
+    let first = array!(I in [0 1 2 3] digests[I].0);
+    let second = array!(I in [0 1 2 3] digests[I].1);
+    [first, second, [padding[0]; STREAMS], [padding[1]; STREAMS]]
 }
 
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn add(a: &States, b: &States) -> States {
     States {
-        abef: std::array::from_fn(|i| _mm_add_epi32(a.abef[i], b.abef[i])),
-        cdgh: std::array::from_fn(|i| _mm_add_epi32(a.cdgh[i], b.cdgh[i])),
+        abef: array!(I in [0 1 2 3] _mm_add_epi32(a.abef[I], b.abef[I])),
+        cdgh: array!(I in [0 1 2 3] _mm_add_epi32(a.cdgh[I], b.cdgh[I])),
     }
 }
 
@@ -211,30 +200,27 @@ fn two_rounds_of(states: &mut States, stream: usize, k_and_w: __m128i) {
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn four_rounds(states: &mut States, w: Each, first: usize) {
     let constants = constants(first);
-    let k_and_w: Each = std::array::from_fn(|i| _mm_add_epi32(w[i], constants));
-    four_rounds_known(states, k_and_w);
+    four_rounds_known(states, array!(I in [0 1 2 3] _mm_add_epi32(w[I], constants)));
 }
 
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn four_rounds_known(states: &mut States, k_and_w: Each) {
-    for i in 0..STREAMS {
-        two_rounds_of(states, i, k_and_w[i]);
-    }
-    for i in 0..STREAMS {
-        let k_and_w = _mm_shuffle_epi32::<0x0e>(k_and_w[i]);
-        states.abef[i] = _mm_sha256rnds2_epu32(states.abef[i], states.cdgh[i], k_and_w);
-    }
+    unrolled!(I in [0 1 2 3] { two_rounds_of(states, I, k_and_w[I]); });
+    unrolled!(I in [0 1 2 3] {
+        let k_and_w = _mm_shuffle_epi32::<0x0e>(k_and_w[I]);
+        states.abef[I] = _mm_sha256rnds2_epu32(states.abef[I], states.cdgh[I], k_and_w);
+    });
 }
 
 /// The next four words of each message's schedule, in the place of the oldest four, `w[0]`.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn next_words(w: &mut [Each; 4], at: usize) -> Each {
-    let [w0, w1, w2, w3] = std::array::from_fn(|i| w[(at + i) % 4]);
-    w[at % 4] = std::array::from_fn(|i| {
-        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0[i], w1[i]), _mm_alignr_epi8::<4>(w3[i], w2[i]));
-        _mm_sha256msg2_epu32(sum, w3[i])
+    let [w0, w1, w2, w3] = array!(I in [0 1 2 3] w[(at + I) % 4]);
+    w[at % 4] = array!(I in [0 1 2 3] {
+        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0[I], w1[I]), _mm_alignr_epi8::<4>(w3[I], w2[I]));
+        _mm_sha256msg2_epu32(sum, w3[I])
     });
     w[at % 4]
 }
@@ -263,9 +249,7 @@ fn compress_rest<const TOP: bool>(states: &mut States, mut w: [Each; 4]) {
     let words = next_words(&mut w, 15);
     if TOP {
         let constants = constants(60);
-        for (i, &words) in words.iter().enumerate() {
-            two_rounds_of(states, i, _mm_add_epi32(words, constants));
-        }
+        unrolled!(I in [0 1 2 3] { two_rounds_of(states, I, _mm_add_epi32(words[I], constants)); });
         std::mem::swap(&mut states.abef, &mut states.cdgh);
     } else {
         four_rounds(states, words, 60);

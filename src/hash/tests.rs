@@ -180,6 +180,23 @@ fn every_kernel_finds_the_lowest_nonce_of_every_range() {
     }
 }
 
+/// After a candidate that fails, the search goes on right behind it.
+#[test]
+fn a_candidate_that_fails_hides_no_later_nonce() {
+    let header = header(3);
+    let hasher = HeaderHasher::new(&header);
+    for first in 0..1_500u32 {
+        let mut target = hasher.hash(first);
+        target[..28].fill(0);
+        let search = NonceSearch::new(&header, &target);
+        let range = first..=first + 70;
+        let expected = range.clone().find(|&nonce| search.wins(nonce));
+        for platform in Platform::available() {
+            assert_eq!(search.lowest(platform, range.clone()), expected, "{platform}, {range:?}");
+        }
+    }
+}
+
 #[test]
 fn a_digest_whose_top_word_is_the_targets_is_judged_by_the_rest() {
     for seed in 0..20u64 {
