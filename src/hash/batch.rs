@@ -17,6 +17,11 @@ pub(super) static PADDING: [[u32; 64]; 4] = [
     schedule(padding_block(256)),
 ];
 
+/// Aligned as the widest registers are. Not only for the loads: a function without such a local may keep what does not fit the
+/// registers at odd addresses, and then every access to it touches two cache lines.
+#[repr(align(64))]
+struct Tails([[u8; 128]; LANES_MAX]);
+
 /// `out[i] = sha256d(messages[i])`; both have one item per lane, and all messages the same length.
 ///
 /// Every block goes through the one place that compresses, the second hash's too: what is inlined once stays in the cache of
@@ -27,10 +32,10 @@ pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut
     let length = messages[0].len();
     let (whole, rest) = (length / 64, length % 64);
     let known_padding = if rest == 0 { whole.checked_sub(1).and_then(|at| PADDING.get(at)) } else { None };
-    let mut tails = [[0u8; 128]; LANES_MAX];
+    let mut tails = Tails([[0; 128]; LANES_MAX]);
     let mut blocks = whole;
     if known_padding.is_none() {
-        for (tail, message) in tails.iter_mut().zip(messages) {
+        for (tail, message) in tails.0.iter_mut().zip(messages) {
             pad(tail, &message[length - rest..], length);
         }
         blocks += tail_len(rest) / 64;
@@ -41,7 +46,7 @@ pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut
         let words = if block < blocks {
             let mut lanes = [&[0u8; 64]; LANES_MAX];
             for (i, lane) in lanes[..V::COUNT].iter_mut().enumerate() {
-                let bytes = if block < whole { &messages[i][64 * block..] } else { &tails[i][64 * (block - whole)..] };
+                let bytes = if block < whole { &messages[i][64 * block..] } else { &tails.0[i][64 * (block - whole)..] };
                 *lane = bytes.first_chunk().expect("a whole block");
             }
             V::load(cpu, &lanes[..V::COUNT])
