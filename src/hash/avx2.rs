@@ -100,6 +100,11 @@ impl Lanes for Words {
     }
 
     #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Words(simd!(_mm256_sub_epi32(self.0, other.0)))
+    }
+
+    #[inline(always)]
     fn xor3(self, b: Self, c: Self) -> Self {
         Words(simd!(_mm256_xor_si256(_mm256_xor_si256(self.0, b.0), c.0)))
     }

@@ -136,6 +136,11 @@ impl Lanes for Words {
     }
 
     #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Words(simd!(_mm512_sub_epi32(self.0, other.0)))
+    }
+
+    #[inline(always)]
     fn xor3(self, b: Self, c: Self) -> Self {
         Words(simd!(_mm512_ternarylogic_epi32::<XOR3>(self.0, b.0, c.0)))
     }
@@ -172,6 +177,11 @@ impl Lanes for Words {
     }
 
     #[inline(always)]
+    fn opaque(self) -> Self {
+        Words(simd!(opaque(self.0)))
+    }
+
+    #[inline(always)]
     fn pinned(self) -> Self {
         Words(simd!(pinned(self.0)))
     }
@@ -201,5 +211,14 @@ fn interleave<const ROWS: usize>(rows: [__m512i; ROWS]) -> [__m512i; ROWS] {
 fn pinned(mut words: __m512i) -> __m512i {
     // SAFETY: nothing is executed.
     unsafe { asm!("/* {0} */", inout(zmm_reg) words, options(nomem, nostack, preserves_flags)) };
+    words
+}
+
+/// No instruction, and the compiler cannot look through it.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn opaque(mut words: __m512i) -> __m512i {
+    // SAFETY: nothing is executed.
+    unsafe { asm!("/* {0} */", inout(zmm_reg) words, options(pure, nomem, nostack, preserves_flags)) };
     words
 }

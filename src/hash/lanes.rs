@@ -42,6 +42,8 @@ pub(super) trait Lanes: Copy {
     fn store(state: [Self; 8], out: &mut [Digest]);
     /// Sum modulo 2^32.
     fn add(self, other: Self) -> Self;
+    /// Difference modulo 2^32.
+    fn sub(self, other: Self) -> Self;
     /// `self ^ b ^ c`.
     fn xor3(self, b: Self, c: Self) -> Self;
     /// Where `self` has a one, `b`, elsewhere `c`.
@@ -56,6 +58,10 @@ pub(super) trait Lanes: Copy {
     fn swap_bytes(self) -> Self;
     /// A bit for each lane that is at most `limit`, unsigned.
     fn at_most(self, limit: Self) -> u64;
+    /// The same words, about which the compiler knows nothing: it cannot regroup the sum that they are.
+    fn opaque(self) -> Self {
+        self
+    }
     /// The same words, which the compiler may compute only after those that were pinned before.
     fn pinned(self) -> Self {
         self
@@ -100,6 +106,11 @@ impl<V: Lanes> Lanes for Pair<V> {
     }
 
     #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Pair(self.0.sub(other.0), self.1.sub(other.1))
+    }
+
+    #[inline(always)]
     fn xor3(self, b: Self, c: Self) -> Self {
         Pair(self.0.xor3(b.0, c.0), self.1.xor3(b.1, c.1))
     }
@@ -132,6 +143,11 @@ impl<V: Lanes> Lanes for Pair<V> {
     #[inline(always)]
     fn at_most(self, limit: Self) -> u64 {
         self.0.at_most(limit.0) | self.1.at_most(limit.1) << V::COUNT
+    }
+
+    #[inline(always)]
+    fn opaque(self) -> Self {
+        Pair(self.0.opaque(), self.1.opaque())
     }
 
     #[inline(always)]
@@ -174,7 +190,7 @@ pub(super) const fn at(round: usize, name: usize) -> usize {
 pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
     let name = |name| at(I, name);
     let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
-    let t1 = s[name(7)].add(k_and_w).add(e.choose(f, g)).add(big1(e));
+    let t1 = s[name(7)].add(k_and_w).opaque().add(e.choose(f, g)).add(big1(e));
     let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
     s[name(3)] = s[name(3)].add(t1).pinned();
     s[name(7)] = big0(a).add(a.majority(b, c)).add(t1);
