@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Digest;
-use super::batch::sha256d_lanes;
+use super::batch::{Times, hash_lanes};
 use super::lanes::{Lanes, array, unrolled};
 use super::scan::{Candidates, Job, scan};
 use std::arch::x86_64::*;
@@ -19,10 +19,10 @@ impl Avx2 {
         is_x86_feature_detected!("avx2").then_some(Avx2(()))
     }
 
-    /// `out[i] = sha256d(messages[i])` for 8 messages of one length.
-    pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
+    /// Hashes into `out` 8 messages of one length.
+    pub fn hash(self, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
         // SAFETY: `self` was made by `detect`, so the CPU has the feature that this function is compiled for.
-        unsafe { sha256d_8(self, messages, out) }
+        unsafe { hash_8(self, times, messages, out) }
     }
 
     /// See [`scan`].
@@ -33,8 +33,8 @@ impl Avx2 {
 }
 
 #[target_feature(enable = "avx2")]
-fn sha256d_8(cpu: Avx2, messages: &[&[u8]], out: &mut [Digest]) {
-    sha256d_lanes::<Words>(cpu, messages, out);
+fn hash_8(cpu: Avx2, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
+    hash_lanes::<Words>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx2")]
@@ -97,11 +97,6 @@ impl Lanes for Words {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         Words(simd!(_mm256_add_epi32(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Words(simd!(_mm256_sub_epi32(self.0, other.0)))
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Digest;
-use super::batch::sha256d_lanes;
+use super::batch::{Times, hash_lanes};
 use super::lanes::{Lanes, Pair, array, unrolled};
 use super::scan::{Candidates, Job, scan};
 use std::arch::asm;
@@ -28,11 +28,11 @@ impl Avx512 {
         found.then_some(Avx512(()))
     }
 
-    /// `out[i] = sha256d(messages[i])` for 32 or 16 messages of one length.
-    pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
-        let kernel = if messages.len() == Wide::COUNT { sha256d_32 } else { sha256d_16 };
+    /// Hashes into `out` 32 or 16 messages of one length.
+    pub fn hash(self, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
+        let kernel = if messages.len() == Wide::COUNT { hash_32 } else { hash_16 };
         // SAFETY: `self` was made by `detect`, so the CPU has the features that both are compiled for.
-        unsafe { kernel(self, messages, out) }
+        unsafe { kernel(self, times, messages, out) }
     }
 
     /// See [`scan`].
@@ -43,13 +43,13 @@ impl Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn sha256d_32(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
-    sha256d_lanes::<Wide>(cpu, messages, out);
+fn hash_32(cpu: Avx512, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
+    hash_lanes::<Wide>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn sha256d_16(cpu: Avx512, messages: &[&[u8]], out: &mut [Digest]) {
-    sha256d_lanes::<Words>(cpu, messages, out);
+fn hash_16(cpu: Avx512, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
+    hash_lanes::<Words>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
@@ -133,11 +133,6 @@ impl Lanes for Words {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         Words(simd!(_mm512_add_epi32(self.0, other.0)))
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Words(simd!(_mm512_sub_epi32(self.0, other.0)))
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Double hashes of as many messages of one length as there are lanes.
+//! Hashes of as many messages of one length as there are lanes.
 
 use super::Digest;
 use super::fips::{DIGEST_PADDING, INITIAL_STATE, padding_block, schedule};
@@ -22,42 +22,60 @@ pub(super) static PADDING: [[u32; 64]; 4] = [
 #[repr(align(64))]
 struct Tails([[u8; 128]; LANES_MAX]);
 
-/// `out[i] = sha256d(messages[i])`; both have one item per lane, and all messages the same length.
+/// How often a message is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// SHA-256.
+    Once,
+    /// And the digest again.
+    Twice,
+}
+
+/// Hashes `messages` into `out`; both have one item per lane, and all messages the same length.
 ///
 /// Every block goes through the one place that compresses, the second hash's too: what is inlined once stays in the cache of
 /// decoded instructions, and that is worth more than the few operations that the second hash's padding would save.
 #[inline(always)]
-pub(super) fn sha256d_lanes<V: Lanes>(cpu: V::Cpu, messages: &[&[u8]], out: &mut [Digest]) {
+pub(super) fn hash_lanes<V: Lanes>(cpu: V::Cpu, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
     debug_assert!(messages.len() == V::COUNT && out.len() == V::COUNT);
     let length = messages[0].len();
     let (whole, rest) = (length / 64, length % 64);
     let known_padding = if rest == 0 { whole.checked_sub(1).and_then(|at| PADDING.get(at)) } else { None };
-    let mut tails = Tails([[0; 128]; LANES_MAX]);
-    let mut blocks = whole;
-    if known_padding.is_none() {
+    let tails = known_padding.is_none().then(|| {
+        let mut tails = Tails([[0; 128]; LANES_MAX]);
         for (tail, message) in tails.0.iter_mut().zip(messages) {
             pad(tail, &message[length - rest..], length);
         }
-        blocks += tail_len(rest) / 64;
-    }
+        tails
+    });
+    let blocks = whole + if tails.is_some() { tail_len(rest) / 64 } else { 0 };
     let initial = splat_state::<V>(cpu, &INITIAL_STATE);
     let mut state = initial;
-    for block in 0..=blocks {
+    let blocks_in_all = blocks + usize::from(times == Times::Twice);
+    for block in 0..blocks_in_all {
         let words = if block < blocks {
             let mut lanes = [&[0u8; 64]; LANES_MAX];
-            for (i, lane) in lanes[..V::COUNT].iter_mut().enumerate() {
-                let bytes = if block < whole { &messages[i][64 * block..] } else { &tails.0[i][64 * (block - whole)..] };
-                *lane = bytes.first_chunk().expect("a whole block");
+            match (&tails, block.checked_sub(whole)) {
+                (Some(tails), Some(block)) => {
+                    for (lane, tail) in lanes.iter_mut().zip(&tails.0) {
+                        *lane = &tail.as_chunks().0[block];
+                    }
+                }
+                _ => {
+                    for (lane, message) in lanes.iter_mut().zip(messages) {
+                        *lane = &message.as_chunks().0[block];
+                    }
+                }
             }
             V::load(cpu, &lanes[..V::COUNT])
         } else {
-            if let Some(k_and_w) = known_padding {
-                compress_known(cpu, &mut state, k_and_w);
-            }
             let first = std::mem::replace(&mut state, initial);
             array!(I in [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] if I < 8 { first[I % 8] } else { V::splat(cpu, DIGEST_PADDING[I % 8]) })
         };
         compress(cpu, &mut state, words);
+        if let (true, Some(k_and_w)) = (block + 1 == blocks, known_padding) {
+            compress_known(cpu, &mut state, k_and_w);
+        }
     }
     V::store(state, out);
 }

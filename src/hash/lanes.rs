@@ -42,8 +42,6 @@ pub(super) trait Lanes: Copy {
     fn store(state: [Self; 8], out: &mut [Digest]);
     /// Sum modulo 2^32.
     fn add(self, other: Self) -> Self;
-    /// Difference modulo 2^32.
-    fn sub(self, other: Self) -> Self;
     /// `self ^ b ^ c`.
     fn xor3(self, b: Self, c: Self) -> Self;
     /// Where `self` has a one, `b`, elsewhere `c`.
@@ -103,11 +101,6 @@ impl<V: Lanes> Lanes for Pair<V> {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         Pair(self.0.add(other.0), self.1.add(other.1))
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Pair(self.0.sub(other.0), self.1.sub(other.1))
     }
 
     #[inline(always)]
@@ -192,7 +185,7 @@ pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
     let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
     let t1 = s[name(7)].add(k_and_w).opaque().add(e.choose(f, g)).add(big1(e));
     let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
-    s[name(3)] = s[name(3)].add(t1).pinned();
+    s[name(3)] = s[name(3)].add(t1);
     s[name(7)] = big0(a).add(a.majority(b, c)).add(t1);
 }
 
@@ -201,7 +194,7 @@ pub(super) fn round<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
 pub(super) fn round_e<V: Lanes, const I: usize>(s: &mut [V; 8], k_and_w: V) {
     let name = |name| at(I, name);
     let (e, f, g) = (s[name(4)], s[name(5)], s[name(6)]);
-    s[name(3)] = s[name(3)].add(s[name(7)].add(k_and_w)).add(e.choose(f, g)).add(big1(e)).pinned();
+    s[name(3)] = s[name(3)].add(s[name(7)].add(k_and_w)).add(e.choose(f, g)).add(big1(e));
 }
 
 /// Round `I` where `d` and `h` are the same in all lanes: `d + h + K` and `h + K` are known before. `w` is what varies, if
@@ -213,7 +206,7 @@ pub(super) fn round_known<V: Lanes, const I: usize>(s: &mut [V; 8], w: Option<V>
     let sum = e.choose(f, g).add(big1(e));
     let sum = w.map_or(sum, |w| sum.add(w));
     let (a, b, c) = (s[name(0)], s[name(1)], s[name(2)]);
-    s[name(3)] = sum.add(d_h_k).pinned();
+    s[name(3)] = sum.add(d_h_k);
     s[name(7)] = big0(a).add(a.majority(b, c)).add(sum.add(h_k));
 }
 

@@ -1,6 +1,6 @@
 //! Many short messages of one length, in lanes.
 
-use super::batch::LANES_MAX;
+use super::batch::{LANES_MAX, Times};
 use super::{Digest, Platform};
 
 /// How many messages are hashed: by what, and on how many cores.
@@ -36,6 +36,27 @@ pub fn sha256d_each<'a, const N: usize>(
     messages: impl IntoIterator<Item = &'a [u8; N]>,
     out: &mut [Digest],
 ) {
+    hash_each(platform, Times::Twice, messages, out);
+}
+
+/// `out[i]` is the [`sha256`](super::sha256) of message `i`: what trees that hash once want. Otherwise as [`sha256d_each`].
+///
+/// # Panics
+/// If `out` has another length than there are messages.
+pub fn sha256_each<'a, const N: usize>(
+    platform: Platform,
+    messages: impl IntoIterator<Item = &'a [u8; N]>,
+    out: &mut [Digest],
+) {
+    hash_each(platform, Times::Once, messages, out);
+}
+
+fn hash_each<'a, const N: usize>(
+    platform: Platform,
+    times: Times,
+    messages: impl IntoIterator<Item = &'a [u8; N]>,
+    out: &mut [Digest],
+) {
     let mut messages = messages.into_iter();
     let lanes = platform.lanes();
     let mut batch: [&[u8]; LANES_MAX] = [&[0; N]; LANES_MAX];
@@ -43,7 +64,7 @@ pub fn sha256d_each<'a, const N: usize>(
         for place in &mut batch[..out.len()] {
             *place = messages.next().expect("as many messages as digests");
         }
-        platform.sha256d_batch(&batch[..out.len()], out);
+        platform.hash_batch(times, &batch[..out.len()], out);
     }
     assert!(messages.next().is_none(), "as many digests as messages");
 }

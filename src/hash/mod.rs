@@ -21,7 +21,7 @@ mod sha_ni;
 #[cfg(test)]
 mod tests;
 
-pub use many::{Hashing, sha256d_each};
+pub use many::{Hashing, sha256_each, sha256d_each};
 pub use platform::{Platform, PlatformError};
 pub use portable::{HeaderHasher, sha256d, sha256d_pair};
 pub use search::NonceSearch;

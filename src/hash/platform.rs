@@ -1,9 +1,9 @@
 //! What hashes on this machine. Holding a [`Platform`] is the proof that the CPU has its instructions.
 
-use super::Digest;
-use super::batch::LANES_MAX;
+use super::batch::{LANES_MAX, Times};
 use super::portable::{HeaderHasher, sha256d};
 use super::scan::{Candidates, Job};
+use super::{Digest, sha256};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2::Avx2, avx512::Avx512, sha_ni::ShaNi};
 use std::fmt;
@@ -151,21 +151,21 @@ impl Platform {
 
     /// Hashes up to [`lanes`](Self::lanes) messages of one length.
     #[inline]
-    pub(super) fn sha256d_batch(self, messages: &[&[u8]], out: &mut [Digest]) {
+    pub(super) fn hash_batch(self, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
         match self.0 {
-            Kernel::Portable => one_by_one(messages, out),
+            Kernel::Portable => one_by_one(times, messages, out),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2(kernel) => {
-                filled_up(messages, out, Avx2::LANES, |messages, out| kernel.sha256d(messages, out))
+                filled_up(times, messages, out, Avx2::LANES, |messages, out| kernel.hash(times, messages, out))
             }
             #[cfg(target_arch = "x86_64")]
             Kernel::ShaNi(kernel) => {
-                filled_up(messages, out, ShaNi::LANES, |messages, out| kernel.sha256d(messages, out))
+                filled_up(times, messages, out, ShaNi::LANES, |messages, out| kernel.hash(times, messages, out))
             }
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512(kernel) => {
                 let lanes = if messages.len() > Avx512::LANES / 2 { Avx512::LANES } else { Avx512::LANES / 2 };
-                filled_up(messages, out, lanes, |messages, out| kernel.sha256d(messages, out));
+                filled_up(times, messages, out, lanes, |messages, out| kernel.hash(times, messages, out));
             }
         }
     }
@@ -203,9 +203,9 @@ impl fmt::Display for Platform {
     }
 }
 
-fn one_by_one(messages: &[&[u8]], out: &mut [Digest]) {
+fn one_by_one(times: Times, messages: &[&[u8]], out: &mut [Digest]) {
     for (message, digest) in messages.iter().zip(out) {
-        *digest = sha256d(message);
+        *digest = if times == Times::Once { sha256(message) } else { sha256d(message) };
     }
 }
 
@@ -213,12 +213,18 @@ fn one_by_one(messages: &[&[u8]], out: &mut [Digest]) {
 /// idle, each by itself: `sha2` is faster then.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn filled_up(messages: &[&[u8]], out: &mut [Digest], lanes: usize, kernel: impl Fn(&[&[u8]], &mut [Digest])) {
+fn filled_up(
+    times: Times,
+    messages: &[&[u8]],
+    out: &mut [Digest],
+    lanes: usize,
+    kernel: impl Fn(&[&[u8]], &mut [Digest]),
+) {
     let count = messages.len();
     if count == lanes {
         kernel(messages, out);
     } else if 4 * count <= lanes {
-        one_by_one(messages, out);
+        one_by_one(times, messages, out);
     } else {
         let mut filled = [messages[0]; LANES_MAX];
         filled[..count].copy_from_slice(messages);

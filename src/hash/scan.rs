@@ -132,9 +132,16 @@ impl<V: Lanes> FirstHash<V> {
         FirstHash { state, w }
     }
 
-    /// Round `I`, 4 to 63. A term of the schedule that is zero is left out, a known one folded.
+    /// Round `I`, 4 to 63, in its place among the other hash's rounds.
     #[inline(always)]
     fn round<const I: usize>(&mut self, cpu: V::Cpu, job: &Job) {
+        self.free_round::<I>(cpu, job);
+        self.state[at(I + 1, 4)] = self.state[at(I + 1, 4)].pinned();
+    }
+
+    /// Round `I`. A term of the schedule that is zero is left out, a known one folded.
+    #[inline(always)]
+    fn free_round<const I: usize>(&mut self, cpu: V::Cpu, job: &Job) {
         let splat = |word| V::splat(cpu, word);
         let (s, w) = (&mut self.state, &mut self.w);
         match I {
@@ -212,9 +219,16 @@ impl<V: Lanes> SecondHash<V> {
         SecondHash { state, w }
     }
 
-    /// Round `I`, 1 to 60.
+    /// Round `I`, 1 to 60, in its place among the other hash's rounds.
     #[inline(always)]
     fn round<const I: usize>(&mut self, cpu: V::Cpu) {
+        self.free_round::<I>(cpu);
+        self.state[at(I + 1, 4)] = self.state[at(I + 1, 4)].pinned();
+    }
+
+    /// Round `I`, as above.
+    #[inline(always)]
+    fn free_round<const I: usize>(&mut self, cpu: V::Cpu) {
         let splat = |word| V::splat(cpu, word);
         let (s, w) = (&mut self.state, &mut self.w);
         match I {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Digest;
-use super::batch::PADDING;
+use super::batch::{PADDING, Times};
 use super::fips::{DIGEST_PADDING, INITIAL_STATE, K, round};
 use super::lanes::{array, unrolled};
 use super::portable::{HeaderHasher, pad, tail_len};
@@ -38,10 +38,10 @@ impl ShaNi {
         found.then_some(ShaNi(()))
     }
 
-    /// `out[i] = sha256d(messages[i])` for 4 messages of one length.
-    pub fn sha256d(self, messages: &[&[u8]], out: &mut [Digest]) {
+    /// Hashes into `out` 4 messages of one length.
+    pub fn hash(self, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
         // SAFETY: `self` was made by `detect`, so the CPU has the features that this function is compiled for.
-        unsafe { sha256d_4(messages, out) }
+        unsafe { hash_4(times, messages, out) }
     }
 
     /// As the lanes' scan does; the header is prepared here because nothing but the first block is worth keeping.
@@ -52,7 +52,7 @@ impl ShaNi {
 }
 
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn sha256d_4(messages: &[&[u8]], out: &mut [Digest]) {
+fn hash_4(times: Times, messages: &[&[u8]], out: &mut [Digest]) {
     let messages: &[&[u8]; STREAMS] = messages.try_into().expect("one message per stream");
     let length = messages[0].len();
     let mut states = splat(&INITIAL_STATE);
@@ -71,10 +71,13 @@ fn sha256d_4(messages: &[&[u8]], out: &mut [Digest]) {
             compress(&mut states, load(tails.each_ref().map(|tail| tail[start..].first_chunk().expect("two blocks"))));
         }
     }
-    let mut second = splat(&INITIAL_STATE);
-    compress(&mut second, digest_blocks(&states));
+    if times == Times::Twice {
+        let words = digest_blocks(&states);
+        states = splat(&INITIAL_STATE);
+        compress(&mut states, words);
+    }
     for (digest, stream) in out.iter_mut().zip(0..STREAMS) {
-        let (low, high) = words(&second, stream);
+        let (low, high) = words(&states, stream);
         let bytes = [swap_bytes(low), swap_bytes(high)];
         // SAFETY: both are 32 bytes, and any bytes are a digest.
         *digest = unsafe { std::mem::transmute::<[__m128i; 2], Digest>(bytes) };

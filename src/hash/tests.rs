@@ -96,6 +96,7 @@ fn batches_agree<const N: usize>() {
     let flat = bytes(N as u64 + 7, 70 * N);
     let (messages, _) = flat.as_chunks::<N>();
     let expected: Vec<Digest> = messages.iter().map(|message| reference(message)).collect();
+    let once: Vec<Digest> = messages.iter().map(|message| sha256(message)).collect();
     for platform in Platform::available() {
         for count in (0..=34).chain([47, 48, 49, 63, 64, 65, 70]) {
             // Not only from the first message on, so that addresses vary.
@@ -103,6 +104,8 @@ fn batches_agree<const N: usize>() {
             let mut out = vec![[0; 32]; count];
             sha256d_each(platform, &messages[from..], &mut out);
             assert_eq!(out, expected[from..], "{platform}, {count} messages of {N} bytes");
+            sha256_each(platform, &messages[from..], &mut out);
+            assert_eq!(out, once[from..], "{platform}, {count} messages of {N} bytes, once");
         }
     }
 }
