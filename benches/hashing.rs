@@ -28,8 +28,8 @@ const SMOKE: Size = Size { rounds: 2, nonces: 5_000, messages: 100, leaves: 1_00
 /// Vector instructions of one nonce's two hashes in 16 lanes: rounds, schedule and sums, without moves.
 const SEARCH_INSTRUCTIONS: f64 = 2_846.0;
 
-/// One thing to compare: hashes something and returns a digest of what came out.
-type Contender<'a> = (String, Box<dyn Fn() -> Digest + 'a>);
+/// One thing to compare: fills a vector, whose memory is used again, with what it hashed or found.
+type Contender<'a> = (String, Box<dyn Fn(&mut Vec<Digest>) + 'a>);
 
 fn main() {
     let under_test = !std::env::args().any(|argument| argument == "--bench");
@@ -71,9 +71,11 @@ fn clock_ghz() -> f64 {
 /// Runs all contenders in turn, round by round, and prints them beside the first.
 fn compare(title: &str, size: &Size, hashes: f64, ghz: f64, contenders: &[Contender<'_>]) {
     println!("\n{title}");
-    let expected = contenders[0].1();
+    let (mut expected, mut out) = (Vec::new(), Vec::new());
+    contenders[0].1(&mut expected);
     for (name, run) in contenders {
-        assert_eq!(to_hex(&run()), to_hex(&expected), "{title}: {name} computes something else");
+        run(&mut out);
+        assert!(out == expected, "{title}: {name} computes something else");
     }
     let mut seconds = vec![Vec::new(); contenders.len()];
     for round in 0..size.rounds {
@@ -81,7 +83,7 @@ fn compare(title: &str, size: &Size, hashes: f64, ghz: f64, contenders: &[Conten
         for at in 0..contenders.len() {
             let at = (at + round) % contenders.len();
             let clock = Instant::now();
-            black_box(contenders[at].1());
+            contenders[at].1(black_box(&mut out));
             seconds[at].push(clock.elapsed().as_secs_f64());
         }
     }
@@ -102,7 +104,7 @@ fn compare(title: &str, size: &Size, hashes: f64, ghz: f64, contenders: &[Conten
         }
         println!();
     }
-    println!("  digest {}", to_hex(&expected));
+    println!("  digest of all {}", to_hex(&sha256(expected.as_flattened())));
 }
 
 fn bytes<const N: usize>(seed: usize) -> [u8; N] {
@@ -117,19 +119,22 @@ fn header_bytes() -> [u8; 80] {
     Header { merkle_root: bytes(1), ..Header::new(bytes(2), 1_700_000_000, 0x1d00_ffff) }.encode()
 }
 
-fn digest_of(digests: &[Digest]) -> Digest {
-    sha256(digests.as_flattened())
-}
-
-/// All winners below a target that a thousandth of the digests meet, the lowest first.
-fn winners(count: u32, lowest: impl Fn(u32) -> Option<u32>) -> Digest {
-    let mut found = Vec::new();
+/// Calls `lowest` for the range behind each nonce that it finds.
+fn all_winners(count: u32, out: &mut Vec<Digest>, lowest: impl Fn(u32) -> Option<u32>) {
+    out.clear();
     let mut next = 0;
-    while let Some(nonce) = lowest(next).filter(|&nonce| nonce < count) {
-        found.extend(nonce.to_le_bytes());
+    while next < count
+        && let Some(nonce) = lowest(next)
+    {
+        push_nonce(out, nonce);
         next = nonce + 1;
     }
-    sha256(&found)
+}
+
+fn push_nonce(out: &mut Vec<Digest>, nonce: u32) {
+    let mut row = [0; 32];
+    row[..4].copy_from_slice(&nonce.to_le_bytes());
+    out.push(row);
 }
 
 fn nonce_search(size: &Size, ghz: f64) {
@@ -138,23 +143,23 @@ fn nonce_search(size: &Size, ghz: f64) {
     let count = size.nonces;
     let search = NonceSearch::new(&header, target.as_bytes());
     let naive = |hash: fn(&[u8]) -> Digest| {
-        move || {
+        move |out: &mut Vec<Digest>| {
+            out.clear();
             let mut header = Header::decode(&header);
-            let mut found = Vec::new();
             for nonce in 0..count {
                 header.nonce = nonce;
                 if target.is_met_by(&hash(&hash(&header.encode()))) {
-                    found.extend(nonce.to_le_bytes());
+                    push_nonce(out, nonce);
                 }
             }
-            sha256(&found)
         }
     };
     let mut contenders: Vec<Contender<'_>> = vec![("sha2, a header for each nonce".into(), Box::new(naive(sha256)))];
     contenders.push(("ring, a header for each nonce".into(), Box::new(naive(ring_sha256))));
     for platform in Platform::available() {
         let search = &search;
-        let run = move || winners(count, |next| search.lowest(platform, next..=count - 1));
+        let run =
+            move |out: &mut Vec<Digest>| all_winners(count, out, |next| search.lowest(platform, next..=count - 1));
         contenders.push((platform.to_string(), Box::new(run)));
     }
     compare("nonce search, one thread: sha256d of an 80-byte header", size, f64::from(count), ghz, &contenders);
@@ -168,15 +173,17 @@ fn messages<const N: usize>(size: &Size, ghz: f64) {
     let messages: Vec<[u8; N]> = (0..size.messages).map(bytes).collect();
     let messages = &messages;
     let each = |hash: fn(&[u8]) -> Digest| {
-        move || digest_of(&messages.iter().map(|message| hash(&hash(message))).collect::<Vec<_>>())
+        move |out: &mut Vec<Digest>| {
+            out.clear();
+            out.extend(messages.iter().map(|message| hash(&hash(message))));
+        }
     };
     let mut contenders: Vec<Contender<'_>> = vec![("sha2".into(), Box::new(each(sha256)))];
     contenders.push(("ring".into(), Box::new(each(ring_sha256))));
     for platform in Platform::available() {
-        let run = move || {
-            let mut digests = vec![[0; 32]; messages.len()];
-            sha256d_each(platform, messages, &mut digests);
-            digest_of(&digests)
+        let run = move |out: &mut Vec<Digest>| {
+            out.resize(messages.len(), [0; 32]);
+            sha256d_each(platform, messages, out);
         };
         contenders.push((platform.to_string(), Box::new(run)));
     }
@@ -187,15 +194,17 @@ fn single_hashes(size: &Size, ghz: f64) {
     let messages: Vec<[u8; 64]> = (0..size.messages).map(bytes).collect();
     let messages = &messages;
     let each = |hash: fn(&[u8]) -> Digest| {
-        move || digest_of(&messages.iter().map(|message| hash(message)).collect::<Vec<_>>())
+        move |out: &mut Vec<Digest>| {
+            out.clear();
+            out.extend(messages.iter().map(|message| hash(message)));
+        }
     };
     let mut contenders: Vec<Contender<'_>> = vec![("sha2".into(), Box::new(each(sha256)))];
     contenders.push(("ring".into(), Box::new(each(ring_sha256))));
     for platform in Platform::available() {
-        let run = move || {
-            let mut digests = vec![[0; 32]; messages.len()];
-            sha256_each(platform, messages, &mut digests);
-            digest_of(&digests)
+        let run = move |out: &mut Vec<Digest>| {
+            out.resize(messages.len(), [0; 32]);
+            sha256_each(platform, messages, out);
         };
         contenders.push((platform.to_string(), Box::new(run)));
     }
@@ -205,18 +214,24 @@ fn single_hashes(size: &Size, ghz: f64) {
 fn merkle_roots(size: &Size, ghz: f64) {
     let leaves: Vec<Digest> = (0..size.leaves).map(bytes).collect();
     let leaves = &leaves;
-    let plain = move || {
-        let mut level = leaves.clone();
-        while level.len() > 1 {
-            let pair = |pair: &[Digest]| sha256(&sha256(&[pair[0], pair[pair.len() - 1]].concat()));
-            level = level.chunks(2).map(pair).collect();
+    let plain = |out: &mut Vec<Digest>| {
+        out.clone_from(leaves);
+        while out.len() > 1 {
+            let parents = out.len().div_ceil(2);
+            for parent in 0..parents {
+                let pair = [out[2 * parent], out[(2 * parent + 1).min(out.len() - 1)]];
+                out[parent] = sha256(&sha256(pair.as_flattened()));
+            }
+            out.truncate(parents);
         }
-        level[0]
     };
     let mut contenders: Vec<Contender<'_>> = vec![("sha2".into(), Box::new(plain))];
     for platform in Platform::available() {
-        let hashing = Hashing { platform, parallel: false };
-        contenders.push((platform.to_string(), Box::new(move || merkle::root_by(hashing, leaves))));
+        let run = move |out: &mut Vec<Digest>| {
+            out.clone_from(leaves);
+            merkle::fold_with_first_branch(out, Hashing { platform, parallel: false });
+        };
+        contenders.push((platform.to_string(), Box::new(run)));
     }
     let title = format!("Merkle root of {} leaves, one thread (MH/s of inner nodes)", leaves.len());
     compare(&title, size, leaves.len() as f64 - 1.0, ghz, &contenders);
