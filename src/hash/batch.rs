@@ -3,7 +3,7 @@
 use super::Digest;
 use super::fips::{DIGEST_PADDING, INITIAL_STATE, padding_block, schedule};
 use super::lanes::{Lanes, array, compress, compress_known, splat_state};
-use super::portable::{pad, tail_len};
+use super::portable::pad;
 
 /// The most lanes that a kernel has.
 pub(super) const LANES_MAX: usize = 32;
@@ -17,10 +17,43 @@ pub(super) static PADDING: [[u32; 64]; 4] = [
     schedule(padding_block(256)),
 ];
 
+/// The padded ends of some messages of one length: each as much as whole blocks leave, a mark and the length.
+///
 /// Aligned as the widest registers are. Not only for the loads: a function without such a local may keep what does not fit the
 /// registers at odd addresses, and then every access to it touches two cache lines.
 #[repr(align(64))]
-struct Tails([[u8; 128]; LANES_MAX]);
+pub(super) struct Tails<const COUNT: usize> {
+    /// A block to begin the copy in, then the tail.
+    rows: [[u8; 192]; COUNT],
+    /// Blocks of each tail.
+    pub blocks: usize,
+}
+
+impl<const COUNT: usize> Tails<COUNT> {
+    #[inline]
+    pub fn new(messages: &[&[u8]]) -> Self {
+        let length = messages[0].len();
+        let rest = length % 64;
+        let mut padding = [0; 128];
+        let end = pad(&mut padding, &messages[0][length - rest..], length);
+        let mut rows = [[0; 192]; COUNT];
+        for (row, message) in rows.iter_mut().zip(messages) {
+            row[64..].copy_from_slice(&padding);
+            // The last 64 bytes, whatever the rest is: a copy of a known length is one instruction, not a call.
+            match message.last_chunk::<64>() {
+                Some(last) => row[rest..rest + 64].copy_from_slice(last),
+                None => row[64..64 + rest].copy_from_slice(message),
+            }
+        }
+        Tails { rows, blocks: end / 64 }
+    }
+
+    /// A block of a message's tail.
+    #[inline(always)]
+    pub fn block(&self, message: usize, block: usize) -> &[u8; 64] {
+        &self.rows[message].as_chunks().0[1 + block]
+    }
+}
 
 /// How often a message is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +74,8 @@ pub(super) fn hash_lanes<V: Lanes>(cpu: V::Cpu, times: Times, messages: &[&[u8]]
     let length = messages[0].len();
     let (whole, rest) = (length / 64, length % 64);
     let known_padding = if rest == 0 { whole.checked_sub(1).and_then(|at| PADDING.get(at)) } else { None };
-    let tails = known_padding.is_none().then(|| {
-        let mut tails = Tails([[0; 128]; LANES_MAX]);
-        for (tail, message) in tails.0.iter_mut().zip(messages) {
-            pad(tail, &message[length - rest..], length);
-        }
-        tails
-    });
-    let blocks = whole + if tails.is_some() { tail_len(rest) / 64 } else { 0 };
+    let tails = known_padding.is_none().then(|| Tails::<LANES_MAX>::new(messages));
+    let blocks = whole + tails.as_ref().map_or(0, |tails| tails.blocks);
     let initial = splat_state::<V>(cpu, &INITIAL_STATE);
     let mut state = initial;
     let blocks_in_all = blocks + usize::from(times == Times::Twice);
@@ -57,8 +84,8 @@ pub(super) fn hash_lanes<V: Lanes>(cpu: V::Cpu, times: Times, messages: &[&[u8]]
             let mut lanes = [&[0u8; 64]; LANES_MAX];
             match (&tails, block.checked_sub(whole)) {
                 (Some(tails), Some(block)) => {
-                    for (lane, tail) in lanes.iter_mut().zip(&tails.0) {
-                        *lane = &tail.as_chunks().0[block];
+                    for (message, lane) in lanes.iter_mut().enumerate() {
+                        *lane = tails.block(message, block);
                     }
                 }
                 _ => {

@@ -30,15 +30,9 @@ pub fn sha256d(message: &[u8]) -> Digest {
 pub(super) fn pad(tail: &mut [u8; 128], rest: &[u8], message_len: usize) -> usize {
     tail[..rest.len()].copy_from_slice(rest);
     tail[rest.len()] = 0x80;
-    let end = tail_len(rest.len());
+    let end = if rest.len() < 56 { 64 } else { 128 };
     tail[end - 8..end].copy_from_slice(&(8 * message_len as u64).to_be_bytes());
     end
-}
-
-/// Length of the padded tail of a message that leaves so many bytes.
-#[inline]
-pub(super) const fn tail_len(rest: usize) -> usize {
-    if rest < 56 { 64 } else { 128 }
 }
 
 /// The hash of an inner node of a Merkle tree.

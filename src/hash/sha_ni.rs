@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use super::Digest;
-use super::batch::{PADDING, Times};
+use super::batch::{PADDING, Tails, Times};
 use super::fips::{DIGEST_PADDING, INITIAL_STATE, K, round};
 use super::lanes::{array, unrolled};
-use super::portable::{HeaderHasher, pad, tail_len};
+use super::portable::HeaderHasher;
 use super::scan::Candidates;
 use std::arch::x86_64::*;
 
@@ -63,12 +63,9 @@ fn hash_4(times: Times, messages: &[&[u8]], out: &mut [Digest]) {
     if let (0, Some(k_and_w)) = (rest, (length / 64).checked_sub(1).and_then(|at| PADDING.get(at))) {
         compress_known(&mut states, k_and_w);
     } else {
-        let mut tails = [[0u8; 128]; STREAMS];
-        for (tail, message) in tails.iter_mut().zip(messages) {
-            pad(tail, &message[length - rest..], length);
-        }
-        for start in (0..tail_len(rest)).step_by(64) {
-            compress(&mut states, load(tails.each_ref().map(|tail| tail[start..].first_chunk().expect("two blocks"))));
+        let tails = Tails::<STREAMS>::new(messages);
+        for block in 0..tails.blocks {
+            compress(&mut states, load(array!(I in [0 1 2 3] tails.block(I, block))));
         }
     }
     if times == Times::Twice {
