@@ -30,14 +30,17 @@ pub(super) struct Tails<const COUNT: usize> {
 }
 
 impl<const COUNT: usize> Tails<COUNT> {
+    /// None yet.
+    pub const ZERO: Self = Tails { rows: [[0; 192]; COUNT], blocks: 0 };
+
+    /// In place: six KiB are not to be moved.
     #[inline]
-    pub fn new(messages: &[&[u8]]) -> Self {
+    pub fn fill(&mut self, messages: &[&[u8]]) {
         let length = messages[0].len();
         let rest = length % 64;
         let mut padding = [0; 128];
         let end = pad(&mut padding, &messages[0][length - rest..], length);
-        let mut rows = [[0; 192]; COUNT];
-        for (row, message) in rows.iter_mut().zip(messages) {
+        for (row, message) in self.rows.iter_mut().zip(messages) {
             row[64..].copy_from_slice(&padding);
             // The last 64 bytes, whatever the rest is: a copy of a known length is one instruction, not a call.
             match message.last_chunk::<64>() {
@@ -45,7 +48,7 @@ impl<const COUNT: usize> Tails<COUNT> {
                 None => row[64..64 + rest].copy_from_slice(message),
             }
         }
-        Tails { rows, blocks: end / 64 }
+        self.blocks = end / 64;
     }
 
     /// A block of a message's tail.
@@ -74,15 +77,22 @@ pub(super) fn hash_lanes<V: Lanes>(cpu: V::Cpu, times: Times, messages: &[&[u8]]
     let length = messages[0].len();
     let (whole, rest) = (length / 64, length % 64);
     let known_padding = if rest == 0 { whole.checked_sub(1).and_then(|at| PADDING.get(at)) } else { None };
-    let tails = known_padding.is_none().then(|| Tails::<LANES_MAX>::new(messages));
-    let blocks = whole + tails.as_ref().map_or(0, |tails| tails.blocks);
+    let mut place;
+    let tails = if known_padding.is_none() {
+        place = Tails::<LANES_MAX>::ZERO;
+        place.fill(messages);
+        Some(&place)
+    } else {
+        None
+    };
+    let blocks = whole + tails.map_or(0, |tails| tails.blocks);
     let initial = splat_state::<V>(cpu, &INITIAL_STATE);
     let mut state = initial;
     let blocks_in_all = blocks + usize::from(times == Times::Twice);
     for block in 0..blocks_in_all {
         let words = if block < blocks {
             let mut lanes = [&[0u8; 64]; LANES_MAX];
-            match (&tails, block.checked_sub(whole)) {
+            match (tails, block.checked_sub(whole)) {
                 (Some(tails), Some(block)) => {
                     for (message, lane) in lanes.iter_mut().enumerate() {
                         *lane = tails.block(message, block);

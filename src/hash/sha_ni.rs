@@ -63,7 +63,8 @@ fn hash_4(times: Times, messages: &[&[u8]], out: &mut [Digest]) {
     if let (0, Some(k_and_w)) = (rest, (length / 64).checked_sub(1).and_then(|at| PADDING.get(at))) {
         compress_known(&mut states, k_and_w);
     } else {
-        let tails = Tails::<STREAMS>::new(messages);
+        let mut tails = Tails::<STREAMS>::ZERO;
+        tails.fill(messages);
         for block in 0..tails.blocks {
             compress(&mut states, load(array!(I in [0 1 2 3] tails.block(I, block))));
         }
