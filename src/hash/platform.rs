@@ -1,6 +1,6 @@
 //! What hashes on this machine. Holding a [`Platform`] is the proof that the CPU has its instructions.
 
-use super::batch::{LANES_MAX, Times};
+use super::batch::Times;
 use super::portable::{HeaderHasher, sha256d};
 use super::scan::{Candidates, Job};
 use super::{Digest, sha256};
@@ -226,9 +226,9 @@ fn filled_up(
     } else if 4 * count <= lanes {
         one_by_one(times, messages, out);
     } else {
-        let mut filled = [messages[0]; LANES_MAX];
+        let mut filled = [messages[0]; super::batch::LANES_MAX];
         filled[..count].copy_from_slice(messages);
-        let mut digests = [Digest::default(); LANES_MAX];
+        let mut digests = [Digest::default(); super::batch::LANES_MAX];
         kernel(&filled[..lanes], &mut digests[..lanes]);
         out.copy_from_slice(&digests[..count]);
     }
