@@ -172,6 +172,7 @@ impl Platform {
 
     /// Scans `batches` times [`search_lanes`](Self::search_lanes) nonces from `first` on for digests whose top word is at most `top`, and
     /// stops at the first batch with one.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
     #[inline]
     pub(super) fn scan(
         self,
