@@ -6,6 +6,7 @@ use joulebook::block::StateTree;
 use joulebook::command::{Batch, Command};
 use joulebook::engine::{AccountRecord, Engine};
 use joulebook::event::EventLog;
+use joulebook::hash::Hashing;
 use joulebook::optimized::Optimized;
 use joulebook::types::{AccountId, Limits, Rules};
 use joulebook::workload::{InitialOrders, Population, Query, Random, Stream};
@@ -154,7 +155,7 @@ fn memory_grows_linearly_with_accounts() {
             assert_eq!(changed.len(), users as usize + 1);
             let mut records: Vec<(u32, [u8; AccountRecord::ENCODED_LEN])> =
                 changed.iter().map(|record| (record.account.0, record.encode())).collect();
-            tree.update(&mut records, false);
+            tree.update(&mut records, Hashing::on_one_core());
         }
         assert!(machine.engine.balances(AccountId(users)).is_some());
         let total = live_bytes() - before;

@@ -108,8 +108,8 @@ const BUGS: &[Bug] = &[
     Bug {
         what: "seal: the last nonce of a range is not tried",
         file: "src/seal.rs",
-        right: "(start + CHUNK - 1).min(last)",
-        wrong: "(start + CHUNK - 1).min(last.saturating_sub(1))",
+        right: "(start + chunk - 1).min(last)",
+        wrong: "(start + chunk - 1).min(last.saturating_sub(1))",
         caught_by: UNIT,
     },
     Bug {
@@ -117,6 +117,41 @@ const BUGS: &[Bug] = &[
         file: "src/seal.rs",
         right: "record.extra_nonce += 1;",
         wrong: "record.extra_nonce += 0;",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "search: a candidate that fails hides the others of its batch",
+        file: "src/hash/search.rs",
+        right: "left &= left - 1;",
+        wrong: "left = 0;",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "search: a lane behind the range wins",
+        file: "src/hash/search.rs",
+        right: "if nonce >= end {",
+        wrong: "if false {",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "search: a word of the schedule lacks its known part",
+        file: "src/hash/scan.rs",
+        right: "w32: sigma0(w17).wrapping_add(w16)",
+        wrong: "w32: sigma0(w17)",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "hashing: lanes of a partial batch are filled from the wrong end",
+        file: "src/hash/platform.rs",
+        right: "out.copy_from_slice(&digests[..count]);",
+        wrong: "out.copy_from_slice(&digests[lanes - count..lanes]);",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "leaves: the last messages of a length are never hashed",
+        file: "src/block/leaves.rs",
+        right: "two.flush(platform, out);",
+        wrong: "let _ = &mut two;",
         caught_by: UNIT,
     },
     Bug {

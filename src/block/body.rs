@@ -1,8 +1,9 @@
 //! What a node collects for one block: commands with their stamps and the events they caused, as columns.
 
+use super::leaves::append_leaves;
 use crate::command::{Batch, Command, Sequenced};
 use crate::event::{Event, EventLog, is_accepted};
-use crate::hash::{Digest, Sha256, sha256, sha256d};
+use crate::hash::{Digest, Hashing, Sha256, sha256, sha256d};
 use crate::types::{Sequence, TimeNs};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -88,15 +89,18 @@ impl Body {
     }
 
     /// Appends the leaf of each transaction.
-    pub fn leaves(&self, out: &mut Vec<Digest>, parallel: bool) {
-        let leaf = |(command, events): (Sequenced, &[Event])| leaf(&command, events);
+    pub fn leaves(&self, out: &mut Vec<Digest>, Hashing { platform, parallel }: Hashing) {
         let commands = self.commands.len();
         if parallel && commands >= 2 * COMMANDS_PER_TASK {
             let tasks = (0..commands.div_ceil(COMMANDS_PER_TASK)).into_par_iter();
             let range = |task: usize| task * COMMANDS_PER_TASK..((task + 1) * COMMANDS_PER_TASK).min(commands);
-            out.par_extend(tasks.flat_map_iter(|task| self.transactions_in(range(task)).map(leaf)));
+            out.par_extend(tasks.flat_map_iter(|task| {
+                let mut leaves = Vec::with_capacity(COMMANDS_PER_TASK);
+                append_leaves(platform, self.transactions_in(range(task)), &mut leaves);
+                leaves
+            }));
         } else {
-            out.extend(self.transactions().map(leaf));
+            append_leaves(platform, self.transactions(), out);
         }
     }
 }
@@ -133,6 +137,7 @@ pub fn leaf(command: &Sequenced, events: &[Event]) -> Digest {
 mod tests {
     use super::*;
     use crate::event::Reject;
+    use crate::hash::Platform;
     use crate::types::AccountId;
 
     #[test]
@@ -164,10 +169,13 @@ mod tests {
         assert_eq!(found, expected);
         let by_definition: Vec<Digest> =
             expected.iter().map(|(command, events)| sha256(&sha256(&transaction_message(command, events)))).collect();
-        for parallel in [false, true] {
-            let mut leaves = Vec::new();
-            body.leaves(&mut leaves, parallel);
-            assert_eq!(leaves, by_definition);
+        for platform in Platform::available() {
+            for parallel in [false, true] {
+                let hashing = Hashing { platform, parallel };
+                let mut leaves = Vec::new();
+                body.leaves(&mut leaves, hashing);
+                assert_eq!(leaves, by_definition, "{hashing:?}");
+            }
         }
         assert_eq!(body.sequences(), Some((15, expected.last().unwrap().0.sequence)));
         assert_eq!(body.last_time(), Some(2_999 / 20));

@@ -1,9 +1,9 @@
 //! What can be checked of a block without replaying it: linkage, work, and that it holds what its header commits to.
 
-use super::body::leaf;
+use super::leaves::append_leaves;
 use super::{ChainParams, Header, StoredBlock, Target, merkle};
 use crate::event::is_accepted;
-use crate::hash::{Digest, sha256d, to_hex, to_hex_reversed};
+use crate::hash::{Digest, Platform, sha256d, to_hex, to_hex_reversed};
 use thiserror::Error;
 
 /// Why a block is refused.
@@ -132,7 +132,7 @@ impl StoredBlock {
     /// The leaves of the block's Merkle tree: the seal record's, then the transactions'.
     pub fn leaves(&self) -> Vec<Digest> {
         let mut leaves = vec![sha256d(&self.seal.encode())];
-        leaves.extend(self.transactions().map(|(command, events)| leaf(&command, events)));
+        append_leaves(Platform::chosen(), self.transactions(), &mut leaves);
         leaves
     }
 }

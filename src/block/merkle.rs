@@ -3,17 +3,24 @@
 //! That rule lets two lists of leaves have one root (CVE-2012-2459); a block's seal record, its first leaf, holds the
 //! number of transactions, so here only one of them is valid.
 
-use crate::hash::{Digest, sha256d_pair};
+use crate::hash::{Digest, Hashing, Platform, sha256d_each, sha256d_pair};
 use rayon::prelude::*;
 
 /// Pairs that one thread hashes at a time when several do.
-const PAIRS_PER_TASK: usize = 256;
+const PAIRS_PER_TASK: usize = 512;
+/// Pairs that are hashed before their level is written over.
+const PAIRS_AT_ONCE: usize = 64;
 
 /// The root over leaves; all zeros over none.
 pub fn root(leaves: &[Digest]) -> Digest {
+    root_by(Hashing::on_one_core(), leaves)
+}
+
+/// [`root`], hashed this way.
+pub fn root_by(hashing: Hashing, leaves: &[Digest]) -> Digest {
     let mut level = leaves.to_vec();
     while level.len() > 1 {
-        fold_level(&mut level, false);
+        fold_level(&mut level, hashing);
     }
     level.first().copied().unwrap_or_default()
 }
@@ -28,7 +35,7 @@ pub fn branch(leaves: &[Digest], mut index: usize) -> Vec<Digest> {
     let mut branch = Vec::new();
     while level.len() > 1 {
         branch.push(level[(index ^ 1).min(level.len() - 1)]);
-        fold_level(&mut level, false);
+        fold_level(&mut level, Hashing::on_one_core());
         index /= 2;
     }
     branch
@@ -65,11 +72,11 @@ pub fn fold_claimed_branch(leaf: Digest, index: usize, leaves: usize, branch: &[
 
 /// The branch of the first leaf. Reduces `leaves` to the root, which leaf 0 and this branch lead to: so the root for
 /// another first leaf (an extra nonce) takes one hash per level.
-pub fn fold_with_first_branch(leaves: &mut Vec<Digest>, parallel: bool) -> Vec<Digest> {
+pub fn fold_with_first_branch(leaves: &mut Vec<Digest>, hashing: Hashing) -> Vec<Digest> {
     let mut branch = Vec::with_capacity(32);
     while leaves.len() > 1 {
         branch.push(leaves[1]);
-        fold_level(leaves, parallel);
+        fold_level(leaves, hashing);
     }
     branch
 }
@@ -80,18 +87,33 @@ pub fn branch_len(leaves: usize) -> usize {
 }
 
 /// Replaces a level by the one above it.
-fn fold_level(level: &mut Vec<Digest>, parallel: bool) {
+fn fold_level(level: &mut Vec<Digest>, Hashing { platform, parallel }: Hashing) {
     let pairs = level.len().div_ceil(2);
     if parallel && pairs >= 2 * PAIRS_PER_TASK {
-        let hash = |pair: &[Digest]| sha256d_pair(&pair[0], pair.last().expect("one or two"));
-        *level = level.par_chunks(2).with_min_len(PAIRS_PER_TASK).map(hash).collect();
+        let mut above = vec![Digest::default(); pairs];
+        let tasks = above.par_chunks_mut(PAIRS_PER_TASK).zip(level.par_chunks(2 * PAIRS_PER_TASK));
+        tasks.for_each(|(parents, nodes)| hash_pairs(platform, nodes, parents));
+        *level = above;
         return;
     }
-    for pair in 0..pairs {
-        let (left, right) = (2 * pair, (2 * pair + 1).min(level.len() - 1));
-        level[pair] = sha256d_pair(&level[left], &level[right]);
+    let mut parents = [Digest::default(); PAIRS_AT_ONCE];
+    for start in (0..pairs).step_by(PAIRS_AT_ONCE) {
+        let end = (start + PAIRS_AT_ONCE).min(pairs);
+        let parents = &mut parents[..end - start];
+        hash_pairs(platform, &level[2 * start..(2 * end).min(level.len())], parents);
+        // Behind what is still to be read.
+        level[start..end].copy_from_slice(parents);
     }
     level.truncate(pairs);
+}
+
+/// Hashes each two nodes, and an odd last one with itself.
+fn hash_pairs(platform: Platform, nodes: &[Digest], parents: &mut [Digest]) {
+    let (pairs, _) = nodes.as_flattened().as_chunks::<64>();
+    sha256d_each(platform, pairs, &mut parents[..pairs.len()]);
+    if let (Some(odd), true) = (nodes.last(), nodes.len() % 2 == 1) {
+        parents[pairs.len()] = sha256d_pair(odd, odd);
+    }
 }
 
 #[cfg(test)]
@@ -169,14 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn parallel_folding_and_the_first_branch_give_the_same_root() {
-        for count in [1, 2, 3, 511, 512, 1_023, 1_024, 1_025, 5_000] {
+    fn every_way_of_hashing_gives_the_same_root_and_first_branch() {
+        for count in (1..=1_025).chain([4_097, 65_536, 100_001]) {
             let leaves = leaves(count);
-            for parallel in [false, true] {
-                let mut folded = leaves.clone();
-                let branch = fold_with_first_branch(&mut folded, parallel);
-                assert_eq!(folded, [root(&leaves)], "{count} leaves, parallel {parallel}");
-                assert_eq!(fold_branch(leaves[0], 0, &branch), folded[0]);
+            let expected = root_by(Hashing::NAIVE, &leaves);
+            for platform in Platform::available() {
+                for parallel in [false, true] {
+                    let hashing = Hashing { platform, parallel };
+                    let mut folded = leaves.clone();
+                    let branch = fold_with_first_branch(&mut folded, hashing);
+                    assert_eq!(folded, [expected], "{count} leaves, {hashing:?}");
+                    assert_eq!(fold_branch(leaves[0], 0, &branch), expected);
+                    assert_eq!(root_by(hashing, &leaves), expected);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ mod body;
 mod chain_file;
 mod check;
 mod header;
+mod leaves;
 pub mod merkle;
 mod params;
 mod proof;

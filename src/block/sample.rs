@@ -5,7 +5,7 @@ use super::{
 };
 use crate::command::{Batch, Command};
 use crate::event::{Event, Reject};
-use crate::hash::{Digest, sha256d};
+use crate::hash::{Digest, Hashing, sha256d};
 use crate::types::{AccountId, Rules, Token};
 
 /// The default rules and four bits of work: most headers miss it, and mining takes no time.
@@ -48,7 +48,7 @@ pub fn block(height: u64, previous: Digest, body: &Body) -> (Header, SealRecord)
     let seal =
         SealRecord { transactions, height, extra_nonce: 0, first_sequence, last_sequence, state_root, accounts: 9 };
     let mut leaves = vec![sha256d(&seal.encode())];
-    body.leaves(&mut leaves, false);
+    body.leaves(&mut leaves, Hashing::NAIVE);
     let time = Header::seconds(body.last_time().unwrap());
     let header = Header { merkle_root: merkle::root(&leaves), ..Header::new(previous, time, params().bits) };
     (mine(header), seal)

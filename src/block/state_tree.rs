@@ -1,6 +1,6 @@
 //! The state root: a Merkle tree over the account records in id order, of which only what changed is hashed again.
 
-use crate::hash::{Digest, sha256d, sha256d_pair};
+use crate::hash::{Digest, Hashing, Platform, sha256d_each};
 use rayon::prelude::*;
 
 /// Length of an account record.
@@ -36,7 +36,7 @@ impl StateTree {
     ///
     /// # Panics
     /// If ids are given twice or leave a gap.
-    pub fn update(&mut self, records: &mut [(u32, [u8; RECORD_LEN])], parallel: bool) {
+    pub fn update(&mut self, records: &mut [(u32, [u8; RECORD_LEN])], hashing: Hashing) {
         if records.is_empty() {
             return;
         }
@@ -47,7 +47,9 @@ impl StateTree {
         let leaves = &mut self.levels[0];
         self.dirty.clear();
         for records in records.chunks(HASHES_AT_ONCE) {
-            hash_all(records, |(_, record)| sha256d(record), &mut self.hashes, parallel);
+            hash_all(hashing, records, &mut self.hashes, |platform, records, hashes| {
+                sha256d_each(platform, records.iter().map(|(_, record)| record), hashes);
+            });
             for (&(id, _), &hash) in records.iter().zip(&self.hashes) {
                 assert!(self.dirty.last() != Some(&id), "account {id} is given twice");
                 self.dirty.push(id);
@@ -58,13 +60,13 @@ impl StateTree {
         }
         let mut height = 0;
         while self.levels[height].len() > 1 {
-            self.rehash_parents(height, parallel);
+            self.rehash_parents(height, hashing);
             height += 1;
         }
     }
 
     /// Hashes the parents of a level's dirty nodes, which become the dirty ones.
-    fn rehash_parents(&mut self, height: usize, parallel: bool) {
+    fn rehash_parents(&mut self, height: usize, hashing: Hashing) {
         if self.levels.len() == height + 1 {
             self.levels.push(Vec::new());
         }
@@ -73,24 +75,35 @@ impl StateTree {
         self.dirty.iter_mut().for_each(|node| *node /= 2);
         self.dirty.dedup();
         parents.resize(nodes.len().div_ceil(2), [0; 32]);
-        let hash = |&parent: &u32| {
-            let left = 2 * parent as usize;
-            sha256d_pair(&nodes[left], &nodes[(left + 1).min(nodes.len() - 1)])
+        // An odd last node is paired with itself; all others lie beside their sibling.
+        let last = nodes[nodes.len() - 1];
+        let (bytes, odd) = (nodes.as_flattened(), [last, last]);
+        let pair = |&parent: &u32| {
+            let both = bytes[64 * parent as usize..].first_chunk::<64>();
+            both.unwrap_or_else(|| odd.as_flattened().first_chunk().expect("two digests"))
         };
         for dirty in self.dirty.chunks(HASHES_AT_ONCE) {
-            hash_all(dirty, hash, &mut self.hashes, parallel);
+            hash_all(hashing, dirty, &mut self.hashes, |platform, dirty, hashes| {
+                sha256d_each(platform, dirty.iter().map(pair), hashes);
+            });
             dirty.iter().zip(&self.hashes).for_each(|(&parent, &hash)| parents[parent as usize] = hash);
         }
     }
 }
 
 /// Fills `hashes` with the hash of each item, on all cores if that is asked for and worth it.
-fn hash_all<T: Sync>(items: &[T], hash: impl Fn(&T) -> Digest + Sync + Send, hashes: &mut Vec<Digest>, parallel: bool) {
+fn hash_all<T: Sync>(
+    Hashing { platform, parallel }: Hashing,
+    items: &[T],
+    hashes: &mut Vec<Digest>,
+    hash: impl Fn(Platform, &[T], &mut [Digest]) + Sync,
+) {
+    hashes.resize(items.len(), [0; 32]);
     if parallel && items.len() >= 2 * RECORDS_PER_TASK {
-        items.par_iter().with_min_len(RECORDS_PER_TASK).map(hash).collect_into_vec(hashes);
+        let tasks = hashes.par_chunks_mut(RECORDS_PER_TASK).zip(items.par_chunks(RECORDS_PER_TASK));
+        tasks.for_each(|(hashes, items)| hash(platform, items, hashes));
     } else {
-        hashes.clear();
-        hashes.extend(items.iter().map(hash));
+        hash(platform, items, hashes);
     }
 }
 
@@ -98,13 +111,19 @@ fn hash_all<T: Sync>(items: &[T], hash: impl Fn(&T) -> Digest + Sync + Send, has
 mod tests {
     use super::*;
     use crate::block::merkle;
+    use crate::hash::sha256d;
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    fn ways() -> impl Iterator<Item = Hashing> {
+        let platforms = Platform::available().into_iter();
+        platforms.flat_map(|platform| [false, true].map(|parallel| Hashing { platform, parallel }))
+    }
 
     #[test]
     fn incremental_roots_equal_hashing_everything() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
-        for parallel in [false, true] {
+        for hashing in ways() {
             let mut tree = StateTree::new();
             let mut leaves: Vec<Digest> = Vec::new();
             assert_eq!(tree.root(), merkle::root(&leaves));
@@ -123,8 +142,8 @@ mod tests {
                     let hash = sha256d(&record);
                     if id as usize == leaves.len() { leaves.push(hash) } else { leaves[id as usize] = hash }
                 }
-                tree.update(&mut records, parallel);
-                assert_eq!(tree.root(), merkle::root(&leaves), "step {step}");
+                tree.update(&mut records, hashing);
+                assert_eq!(tree.root(), merkle::root_by(Hashing::NAIVE, &leaves), "{hashing:?}, step {step}");
             }
             assert!(leaves.len() > 2_000);
         }
@@ -134,28 +153,28 @@ mod tests {
     fn a_warm_tree_keeps_its_memory() {
         let mut tree = StateTree::new();
         let mut records: Vec<_> = (0..5_000).map(|id| (id, [id as u8; 96])).collect();
-        tree.update(&mut records, true);
+        tree.update(&mut records, Hashing::fast());
         let places = |tree: &StateTree| {
             let levels: Vec<_> = tree.levels.iter().map(|level| level.as_ptr()).collect();
             (levels, tree.dirty.as_ptr(), tree.hashes.as_ptr())
         };
         let before = places(&tree);
-        for parallel in [false, true] {
+        for hashing in ways() {
             records.iter_mut().for_each(|(_, record)| record[95] ^= 1);
-            tree.update(&mut records, parallel);
-            assert_eq!(places(&tree), before, "parallel {parallel}");
+            tree.update(&mut records, hashing);
+            assert_eq!(places(&tree), before, "{hashing:?}");
         }
     }
 
     #[test]
     #[should_panic(expected = "is given twice")]
     fn an_account_given_twice_is_refused() {
-        StateTree::new().update(&mut [(0, [0; 96]), (0, [1; 96])], false);
+        StateTree::new().update(&mut [(0, [0; 96]), (0, [1; 96])], Hashing::NAIVE);
     }
 
     #[test]
     #[should_panic(expected = "leaves a gap")]
     fn a_gap_is_refused() {
-        StateTree::new().update(&mut [(1, [0; 96])], false);
+        StateTree::new().update(&mut [(1, [0; 96])], Hashing::NAIVE);
     }
 }

@@ -86,6 +86,11 @@ impl Target {
         Target::from_bits(Target(target).to_bits()).expect("a valid target")
     }
 
+    /// The number's bytes, the lowest first.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Whether a hash is at or below the target.
     #[inline]
     pub fn is_met_by(&self, hash: &Digest) -> bool {

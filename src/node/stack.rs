@@ -21,8 +21,8 @@ pub enum EngineKind {
 pub struct SealPlan {
     /// How the nonce is searched.
     pub search: Search,
-    /// Whether leaves, Merkle nodes and account records are hashed on all cores.
-    pub parallel_hashing: bool,
+    /// Whether leaves, Merkle nodes and account records are hashed in lanes and on all cores; otherwise one after the other.
+    pub fast_hashing: bool,
     /// Whether blocks are sealed on a thread of their own while the engine fills the next.
     pub beside: bool,
 }
@@ -44,8 +44,8 @@ pub struct Stack {
     pub plan: SealPlan,
 }
 
-const NAIVE: SealPlan = SealPlan { search: Search::Sequential, parallel_hashing: false, beside: false };
-const FAST: SealPlan = SealPlan { search: Search::Parallel, parallel_hashing: true, beside: false };
+const NAIVE: SealPlan = SealPlan { search: Search::Sequential, fast_hashing: false, beside: false };
+const FAST: SealPlan = SealPlan { search: Search::Parallel, fast_hashing: true, beside: false };
 
 impl Stack {
     /// The predecessor mined every five trades; a trade is two orders.
@@ -93,7 +93,7 @@ impl Stack {
         },
         Stack {
             name: "+hashing",
-            change: "midstate, nonce search and Merkle tree on all cores",
+            change: "many hashes in lanes, midstate; nonce search and Merkle trees on all cores",
             engine: EngineKind::Optimized,
             parallel_reads: false,
             batches: true,

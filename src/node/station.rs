@@ -4,7 +4,7 @@
 use super::stack::SealPlan;
 use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, merkle};
 use crate::engine::AccountRecord;
-use crate::hash::{Digest, sha256d};
+use crate::hash::{Digest, Hashing, sha256d};
 use crate::measure::LatencyRecorder;
 use crate::seal::{self, Sealed};
 use std::sync::Arc;
@@ -89,6 +89,7 @@ pub enum NodeError {
 pub struct SealStation {
     params: ChainParams,
     plan: SealPlan,
+    hashing: Hashing,
     tree: StateTree,
     totals: SealTotals,
     cancel: Arc<AtomicBool>,
@@ -118,6 +119,7 @@ impl SealStation {
         let mut station = SealStation {
             params,
             plan,
+            hashing: if plan.fast_hashing { Hashing::fast() } else { Hashing::NAIVE },
             tree: StateTree::new(),
             totals,
             cancel,
@@ -132,7 +134,7 @@ impl SealStation {
     fn update_state(&mut self, changed: &[AccountRecord]) -> Digest {
         self.records.clear();
         self.records.extend(changed.iter().map(|record| (record.account.0, record.encode())));
-        self.tree.update(&mut self.records, self.plan.parallel_hashing);
+        self.tree.update(&mut self.records, self.hashing);
         self.tree.root()
     }
 
@@ -142,7 +144,6 @@ impl SealStation {
     /// Cancelled, or the sink failed; the station must not be used any more then.
     pub fn seal(&mut self, block: &ClosedBlock) -> Result<(), NodeError> {
         let clock = Instant::now();
-        let parallel = self.plan.parallel_hashing;
         let state_root = self.update_state(&block.changed);
         let after_state = clock.elapsed().as_nanos() as u64;
 
@@ -158,11 +159,11 @@ impl SealStation {
         };
         self.leaves.clear();
         self.leaves.push(sha256d(&record.encode()));
-        block.body.leaves(&mut self.leaves, parallel);
+        block.body.leaves(&mut self.leaves, self.hashing);
         debug_assert_eq!(self.leaves.len(), 1 + block.transactions as usize);
         let after_leaves = clock.elapsed().as_nanos() as u64;
 
-        let seal_branch = merkle::fold_with_first_branch(&mut self.leaves, parallel);
+        let seal_branch = merkle::fold_with_first_branch(&mut self.leaves, self.hashing);
         let after_merkle = clock.elapsed().as_nanos() as u64;
 
         let time = block.body.last_time().expect("a closed block has transactions");

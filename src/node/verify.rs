@@ -4,7 +4,7 @@ use crate::block::{BlockError, ChainFileError, ChainParams, ChainReader, StateTr
 use crate::command::{Batch, Sequenced};
 use crate::engine::{AccountRecord, Engine};
 use crate::event::{Event, EventLog};
-use crate::hash::{Digest, to_hex};
+use crate::hash::{Digest, Hashing, to_hex};
 use crate::optimized::Optimized;
 use crate::types::Rules;
 use std::io::Read;
@@ -154,7 +154,7 @@ impl Replay {
         self.engine.take_changed(&mut self.changed);
         self.records.clear();
         self.records.extend(self.changed.iter().map(|record| (record.account.0, record.encode())));
-        self.tree.update(&mut self.records, false);
+        self.tree.update(&mut self.records, Hashing::on_one_core());
         let (replayed, stored) = (self.tree.root(), block.seal.state_root);
         if replayed != stored {
             return Err(VerifyError::StateRoot { height, replayed: to_hex(&replayed), stored: to_hex(&stored) });

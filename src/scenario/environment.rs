@@ -1,7 +1,8 @@
 //! Where a run took place.
 
 use super::Environment;
-use crate::{hash, measure};
+use crate::hash::{self, Platform};
+use crate::measure;
 
 /// This machine and this build.
 pub fn environment() -> Environment {
@@ -10,7 +11,11 @@ pub fn environment() -> Environment {
         cpu: measure::cpu_model(),
         cpus: measure::cpus(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        sha256: hash::backend().to_string(),
+        sha256: format!(
+            "{} for many messages and the nonce search; for one message {}",
+            Platform::chosen(),
+            hash::backend()
+        ),
         optimized_build: !cfg!(debug_assertions),
         clock_step_ns: measure::clock_step_ns(),
     }
