@@ -1,7 +1,7 @@
 //! Chains: every stack seals the same one, anybody can verify it, and whoever damages it is found out by block and reason.
 
 use joulebook::block::{
-    Body, ChainParams, ChainReader, ChainWriter, Header, SealRecord, StoredBlock, Target, TradeProof,
+    Body, ChainParams, ChainReader, ChainWriter, HeaderChain, Retarget, SealRecord, StoredBlock, Target, TradeProof,
 };
 use joulebook::command::Command;
 use joulebook::engine::{Engine, state_digest};
@@ -15,7 +15,8 @@ use joulebook::workload::{Chaos, ChaosProfile};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-const BITS: u32 = 6;
+/// Six leading zero bits.
+const BITS: u32 = 0x2003_ffff;
 
 /// Plays random commands on a stack from genesis and returns the chain file, what was sealed and the state's digest.
 struct Play<'a> {
@@ -24,6 +25,7 @@ struct Play<'a> {
     commands: &'a [Command],
     transactions: u32,
     interval: Option<u64>,
+    retarget: Option<Retarget>,
 }
 
 struct Played {
@@ -36,7 +38,7 @@ impl EngineVisitor for Play<'_> {
     type Output = Played;
 
     fn visit<E: Engine>(self) -> Played {
-        let params = ChainParams { rules: self.profile.rules, bits: Target::from_leading_zero_bits(BITS).to_bits() };
+        let params = ChainParams { retarget: self.retarget, ..ChainParams::fixed(self.profile.rules, BITS) };
         let writer = Arc::new(Mutex::new(Some(ChainWriter::create(Shared::default(), &params).unwrap())));
         let file = writer.lock().unwrap().as_ref().unwrap().get_ref().clone();
         let shared = writer.clone();
@@ -76,7 +78,7 @@ impl std::io::Write for Shared {
 fn play(stack: Stack, profile: u64, count: usize, transactions: u32, interval: Option<u64>) -> Played {
     let profile = ChaosProfile::by_number(profile);
     let commands = Chaos::new(profile, 11).commands(count);
-    stack.engine.visit(Play { stack, profile, commands: &commands, transactions, interval })
+    stack.engine.visit(Play { stack, profile, commands: &commands, transactions, interval, retarget: None })
 }
 
 fn checked(file: &[u8]) -> Result<Verified, VerifyError> {
@@ -110,6 +112,34 @@ fn every_stack_seals_the_same_chain() {
     }
 }
 
+/// A node whose chain adjusts its difficulty: a block a second or less, where one every two seconds is asked for.
+#[test]
+fn difficulty_follows_the_block_interval_and_is_verified() {
+    let profile = ChaosProfile::by_number(0);
+    let commands = Chaos::new(profile, 11).commands(3_000);
+    // A command every 10 ms: 40 transactions take about a second, refused commands included.
+    let retarget = Some(Retarget { blocks: 4, seconds: 2 });
+    let play = |stack: Stack| {
+        stack.engine.visit(Play { stack, profile, commands: &commands, transactions: 40, interval: None, retarget })
+    };
+    let (optimized, baseline) = (play(Stack::OPTIMIZED), play(Stack::BASELINE));
+    assert!(optimized.file.len() > 100_000 && checked(&baseline.file).is_ok());
+    let verified = checked(&optimized.file).expect("valid");
+    let (_, blocks) = blocks(&optimized.file);
+    assert!(verified.blocks > 20);
+    let work: Vec<f64> = blocks.iter().map(|block| block.header.work()).collect();
+    assert!(work[..4].iter().all(|&same| same == work[0]));
+    assert!(work[4] > 1.4 * work[0], "too fast at first, so more work: {work:?}");
+    for window in work.chunks(4) {
+        assert!(window.iter().all(|&same| same == window[0]), "the target changes between windows only: {work:?}");
+    }
+    // The same blocks under other parameters are another chain.
+    let mut fixed = ChainParams::fixed(profile.rules, BITS);
+    assert!(refusal(&write(&fixed, &blocks)).starts_with("block 0: its parent is"));
+    fixed.retarget = Some(Retarget { blocks: 4, seconds: 3 });
+    assert!(refusal(&write(&fixed, &blocks)).starts_with("block 0: its parent is"));
+}
+
 #[test]
 fn blocks_close_at_their_age() {
     // A command every 10 ms, in batches of 37: blocks of 1 s hold about 100 commands, refused ones included.
@@ -123,8 +153,7 @@ fn blocks_close_at_their_age() {
 
 #[test]
 fn floods_of_refused_commands_do_not_pile_up() {
-    let params =
-        ChainParams { rules: ChaosProfile::by_number(0).rules, bits: Target::from_leading_zero_bits(1).to_bits() };
+    let params = ChainParams::fixed(ChaosProfile::by_number(0).rules, Target::from_leading_zero_bits(1).to_bits());
     let policy = BlockPolicy { transactions: 10, interval: None, plan: Stack::OPTIMIZED.plan };
     let never = Arc::new(AtomicBool::new(false));
     let engine = joulebook::optimized::Optimized::new(params.rules);
@@ -148,7 +177,7 @@ fn a_cancelled_search_and_a_failing_sink_stop_the_node_with_their_reason() {
         let commands = Chaos::new(profile, 11).commands(2_000);
         let run = |bits: u32, cancel: bool, sink: Option<BlockSink>| {
             let stop = Arc::new(AtomicBool::new(false));
-            let params = ChainParams { rules: profile.rules, bits: Target::from_leading_zero_bits(bits).to_bits() };
+            let params = ChainParams::fixed(profile.rules, Target::from_leading_zero_bits(bits).to_bits());
             let plan = joulebook::node::SealPlan { beside, ..Stack::OPTIMIZED.plan };
             let policy = BlockPolicy { transactions: 20, interval: None, plan };
             let engine = joulebook::optimized::Optimized::new(profile.rules);
@@ -288,8 +317,8 @@ fn body(block: &StoredBlock) -> Body {
 #[test]
 fn proofs_hold_against_the_headers_alone_and_against_nothing_else() {
     let file = play(Stack::OPTIMIZED, 0, 2_000, 64, None).file;
-    let (_, blocks) = blocks(&file);
-    let headers: Vec<Header> = blocks.iter().map(|block| block.header).collect();
+    let (params, blocks) = blocks(&file);
+    let headers = HeaderChain { params, headers: blocks.iter().map(|block| block.header).collect() };
     let mut proven = 0;
     for block in &blocks {
         for (command, events) in block.transactions() {
@@ -323,7 +352,7 @@ fn proofs_hold_against_the_headers_alone_and_against_nothing_else() {
     assert!(fails(&|proof| proof.message.push('x')).contains("not hex"));
     assert!(fails(&|proof| proof.schema.push('2')).contains("schema"));
     let mut forged = headers.clone();
-    forged[1].merkle_root[0] ^= 1;
+    forged.headers[1].merkle_root[0] ^= 1;
     assert!(proof.check(&forged).unwrap_err().to_string().contains("not a valid chain"));
     let json = serde_json::to_string(&proof).unwrap();
     assert_eq!(serde_json::from_str::<TradeProof>(&json).unwrap(), proof);

@@ -55,7 +55,7 @@ fn a_chain_is_run_verified_and_a_trade_proven() {
     assert!(err(&damaged).contains("block") && err(&damaged).contains("damaged"), "{}", err(&damaged));
     fs::write(folder.path().join("proof.json"), "{}").unwrap();
     assert_eq!(run(&["check-proof", "proof.json", "--headers", "headers.bin"]).status.code(), Some(1));
-    fs::write(folder.path().join("headers.bin"), [0; 81]).unwrap();
+    fs::write(folder.path().join("headers.bin"), [0; 80]).unwrap();
     let cut = run(&["check-proof", "proof.json", "--headers", "headers.bin"]);
     assert_ne!(cut.status.code(), Some(0));
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -171,7 +171,7 @@ const BUGS: &[Bug] = &[
     Bug {
         what: "proof: the headers are not checked",
         file: "src/block/proof.rs",
-        right: "check_headers(headers)?;",
+        right: "chain.check()?;",
         wrong: "",
         caught_by: UNIT,
     },
@@ -191,16 +191,30 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         what: "verify: an unmined block passes",
-        file: "src/block/check.rs",
+        file: "src/block/tip.rs",
         right: "if !Target::from_bits(bits).is_ok_and(|target| target.is_met_by(&hash))",
         wrong: "if false",
         caught_by: UNIT,
     },
     Bug {
         what: "verify: blocks need not be linked",
-        file: "src/block/check.rs",
-        right: "header.previous != *previous",
+        file: "src/block/tip.rs",
+        right: "header.previous != self.hash",
         wrong: "false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "verify: any target passes",
+        file: "src/block/tip.rs",
+        right: "if header.bits != bits {",
+        wrong: "if false {",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "difficulty: a window is one interval short, as Bitcoin's",
+        file: "src/block/tip.rs",
+        right: "if self.height == window { window - 1 } else { window }",
+        wrong: "window - 1",
         caught_by: UNIT,
     },
     Bug {

@@ -1,7 +1,7 @@
 //! A chain as a file.
 //!
 //! ```text
-//! head   "JBCHAIN1"  version u32  params 80  check 4
+//! head   "JBCHAIN1"  version u32  params 88  check 4
 //! block  "BLCK"  length u32  payload  check 4       payload: header 80, seal record 80, then per transaction
 //!                                                   command 64, number of events u32, events 32 each
 //! tail   "TAIL"  blocks u64  hash of the last header 32  check 4
@@ -18,7 +18,7 @@ use crate::types::DecodeError;
 use std::io::{ErrorKind, Read, Write};
 use thiserror::Error;
 
-const MAGIC: &[u8; 8] = b"JBCHAIN1";
+pub(super) const MAGIC: &[u8; 8] = b"JBCHAIN1";
 const VERSION: u32 = 1;
 const BLOCK_TAG: &[u8; 4] = b"BLCK";
 const TAIL_TAG: &[u8; 4] = b"TAIL";
@@ -197,7 +197,7 @@ impl<R: Read> ChainReader<R> {
         if check(head) != given {
             return Err(ChainFileError::HeadCheck);
         }
-        let params = ChainParams::decode(head[12..].try_into().expect("80 bytes"))?;
+        let params = ChainParams::decode(head[12..].try_into().expect("the parameters"))?;
         Ok(ChainReader { source, params, payload: Vec::new(), blocks: 0, tip: params.hash(), ended: false })
     }
 
@@ -316,7 +316,7 @@ fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check_block, sample};
+    use super::super::{Tip, check_block, sample};
     use super::*;
 
     const HEAD_LEN: usize = 12 + ChainParams::ENCODED_LEN + CHECK_LEN;
@@ -339,12 +339,13 @@ mod tests {
         assert_eq!(*ChainReader::open(&bytes[..]).unwrap().params(), sample::params());
         let blocks = sample::read(&bytes).unwrap();
         assert_eq!(blocks.len(), 4);
-        let (mut tip, mut time, mut first) = (sample::params().hash(), 0, 1);
+        let (mut tip, mut first) = (Tip::genesis(sample::params()), 1);
         for (height, stored) in blocks.iter().enumerate() {
             let body = sample::body(first, 3 + 5 * height as u64);
             assert!(body.transactions().eq(stored.transactions()), "block {height}");
-            tip = check_block(stored, height as u64, &tip, time, &sample::params()).unwrap();
-            (time, first) = (stored.header.time, first + 3 + 5 * height as u64);
+            let hash = check_block(stored, &tip).unwrap();
+            tip.extend(&stored.header, hash);
+            first += 3 + 5 * height as u64;
         }
         assert_eq!(sample::read(&sample::file(0)).unwrap(), []);
     }

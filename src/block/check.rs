@@ -1,9 +1,9 @@
 //! What can be checked of a block without replaying it: linkage, work, and that it holds what its header commits to.
 
 use super::leaves::append_leaves;
-use super::{ChainParams, Header, StoredBlock, Target, merkle};
+use super::{Header, StoredBlock, Tip, merkle};
 use crate::event::is_accepted;
-use crate::hash::{Digest, Platform, sha256d, to_hex, to_hex_reversed};
+use crate::hash::{Digest, Platform, sha256d, to_hex};
 use thiserror::Error;
 
 /// Why a block is refused.
@@ -14,7 +14,7 @@ pub enum BlockError {
     Version { block: u64, found: u32 },
     #[error("block {block}: its parent is {found}, the block before it is {expected}")]
     Link { block: u64, expected: String, found: String },
-    #[error("block {block}: its target bits are {found:#010x}, the chain's are {expected:#010x}")]
+    #[error("block {block}: its target bits are {found:#010x}, this block's must be {expected:#010x}")]
     Bits { block: u64, expected: u32, found: u32 },
     #[error("block {block} is not mined: its hash {hash} is above the target {bits:#010x}")]
     Work { block: u64, hash: String, bits: u32 },
@@ -36,68 +36,14 @@ pub enum BlockError {
     MerkleRoot { block: u64, expected: String, found: String },
 }
 
-/// Checks a header against the one before it: version, linkage, work, time. Returns its hash. This is all that can be
-/// checked of a chain of headers alone.
-///
-/// # Errors
-/// The first thing that is wrong.
-pub fn check_header(
-    header: &Header,
-    block: u64,
-    previous: &Digest,
-    previous_time: u32,
-    bits: u32,
-) -> Result<Digest, BlockError> {
-    if header.version != Header::VERSION {
-        return Err(BlockError::Version { block, found: header.version });
-    }
-    if header.previous != *previous {
-        let (expected, found) = (to_hex_reversed(previous), to_hex_reversed(&header.previous));
-        return Err(BlockError::Link { block, expected, found });
-    }
-    if header.bits != bits {
-        return Err(BlockError::Bits { block, expected: bits, found: header.bits });
-    }
-    let hash = header.hash();
-    // Bits that are no target are met by nothing.
-    if !Target::from_bits(bits).is_ok_and(|target| target.is_met_by(&hash)) {
-        return Err(BlockError::Work { block, hash: to_hex_reversed(&hash), bits });
-    }
-    if header.time < previous_time {
-        return Err(BlockError::Time { block, expected: previous_time, found: header.time });
-    }
-    Ok(hash)
-}
-
-/// Checks a chain of headers alone, the first block's first. Returns the hash of the last one and the expected number of
-/// hashes that all of them took. The parent of the first and the target are taken from it: compare the parent with the hash
-/// of the chain's parameters, or the last hash with one you trust.
-///
-/// # Errors
-/// The first thing that is wrong, with its block; no header at all reads as an empty block 0.
-pub fn check_headers(headers: &[Header]) -> Result<(Digest, f64), BlockError> {
-    let first = headers.first().ok_or(BlockError::Empty { block: 0 })?;
-    let (mut tip, mut time) = (first.previous, 0);
-    for (block, header) in headers.iter().enumerate() {
-        tip = check_header(header, block as u64, &tip, time, first.bits)?;
-        time = header.time;
-    }
-    Ok((tip, headers.iter().map(Header::work).sum()))
-}
-
-/// Checks a block's header and that the block holds what the header commits to. Returns its hash. What this cannot tell is
+/// Checks that a block can be the next one behind `tip`, and that it holds what its header commits to. Returns its hash. What this cannot tell is
 /// whether the events and the state root are right: that takes a replay.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_block(
-    stored: &StoredBlock,
-    block: u64,
-    previous: &Digest,
-    previous_time: u32,
-    params: &ChainParams,
-) -> Result<Digest, BlockError> {
-    let hash = check_header(&stored.header, block, previous, previous_time, params.bits)?;
+pub fn check_block(stored: &StoredBlock, tip: &Tip) -> Result<Digest, BlockError> {
+    let block = tip.height();
+    let hash = tip.check(&stored.header)?;
     let seal = &stored.seal;
     if seal.height != block {
         return Err(BlockError::Height { block, found: seal.height });
@@ -139,7 +85,7 @@ impl StoredBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::{Target, sample};
     use super::*;
     use crate::event::{Event, Reject};
 
@@ -156,7 +102,7 @@ mod tests {
         change(&mut second);
         second.header.merkle_root = merkle::root(&second.leaves());
         second.header = sample::mine(second.header);
-        check_block(&second, 1, &first.header.hash(), first.header.time, &sample::params()).unwrap_err()
+        check_block(&second, &sample::tip_behind(&first)).unwrap_err()
     }
 
     #[test]
@@ -197,8 +143,7 @@ mod tests {
     #[test]
     fn a_block_that_lost_its_work_or_its_contents_is_refused() {
         let (first, second) = blocks();
-        let check =
-            |stored: &StoredBlock| check_block(stored, 1, &first.header.hash(), first.header.time, &sample::params());
+        let check = |stored: &StoredBlock| check_block(stored, &sample::tip_behind(&first));
         assert_eq!(check(&second), Ok(second.header.hash()));
         let target = Target::from_bits(second.header.bits).unwrap();
         for nonce in 0..64 {
@@ -228,7 +173,7 @@ mod tests {
         let (events, mut ends) = (std::mem::take(&mut body.log.events), std::mem::take(&mut body.log.ends));
         let stored =
             StoredBlock { header, seal, commands: commands.clone(), events: events.clone(), ends: ends.clone() };
-        let check = |stored| check_block(stored, 1, &first.header.hash(), first.header.time, &sample::params());
+        let check = |stored| check_block(stored, &sample::tip_behind(&first));
         assert_eq!(check(&stored), Ok(header.hash()));
         let last = events[ends[0] as usize..].to_vec();
         let events = [events, last].concat();
@@ -237,23 +182,5 @@ mod tests {
         let doubled = StoredBlock { header, seal, commands, events, ends };
         assert_eq!(merkle::root(&doubled.leaves()), header.merkle_root);
         assert_eq!(check(&doubled), Err(BlockError::Count { block: 1, expected: 2, found: 3 }));
-    }
-
-    #[test]
-    fn headers_alone() {
-        let headers: Vec<Header> = sample::read(&sample::file(5)).unwrap().iter().map(|block| block.header).collect();
-        let (tip, work) = check_headers(&headers).unwrap();
-        assert_eq!(tip, headers[4].hash());
-        assert!((work - 5.0 * headers[0].work()).abs() < 1e-9);
-        assert_eq!(check_headers(&[]), Err(BlockError::Empty { block: 0 }));
-        let mut swapped = headers.clone();
-        swapped.swap(2, 3);
-        assert!(matches!(check_headers(&swapped), Err(BlockError::Link { block: 2, .. })));
-        let mut easier = headers.clone();
-        easier[4].bits = Target::from_leading_zero_bits(0).to_bits();
-        assert!(matches!(check_headers(&easier), Err(BlockError::Bits { block: 4, .. })));
-        let mut no_target = headers[..1].to_vec();
-        no_target[0].bits = 0;
-        assert!(matches!(check_headers(&no_target), Err(BlockError::Work { block: 0, .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! A proof that one transaction, an order with its fills say, is in a chain, checked against the chain's headers alone.
 
 use super::body::transaction_message;
-use super::{BlockError, Header, StoredBlock, check_headers, merkle};
+use super::{BlockError, HeaderChain, StoredBlock, merkle};
 use crate::command::Sequenced;
 use crate::event::{Event, is_accepted};
 use crate::hash::{Digest, sha256d, to_hex};
@@ -76,11 +76,12 @@ impl TradeProof {
     ///
     /// # Errors
     /// What is wrong with either.
-    pub fn check(&self, headers: &[Header]) -> Result<(Sequenced, Vec<Event>), ProofError> {
+    pub fn check(&self, chain: &HeaderChain) -> Result<(Sequenced, Vec<Event>), ProofError> {
         if self.schema != Self::SCHEMA {
             return Err(ProofError::Schema { found: self.schema.clone() });
         }
-        check_headers(headers)?;
+        chain.check()?;
+        let headers = &chain.headers;
         let header = usize::try_from(self.height).ok().and_then(|height| headers.get(height));
         let header = header.ok_or(ProofError::Height { height: self.height, headers: headers.len() })?;
         let branch: Option<Vec<Digest>> = self.branch.iter().map(|hash| from_hex(hash)?.try_into().ok()).collect();
@@ -118,19 +119,17 @@ fn decode_message(message: &[u8]) -> Result<(Sequenced, Vec<Event>), ProofError>
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
+    use super::super::{Header, Target, Tip, sample};
     use super::*;
     use crate::event::Reject;
     use data_encoding::HEXLOWER;
 
-    fn chain() -> (Vec<StoredBlock>, Vec<Header>) {
-        let blocks = sample::read(&sample::file(4)).unwrap();
-        let headers = blocks.iter().map(|block| block.header).collect();
-        (blocks, headers)
+    fn chain() -> (Vec<StoredBlock>, HeaderChain) {
+        (sample::read(&sample::file(4)).unwrap(), sample::header_chain(4))
     }
 
     /// Block 2's transaction with sequence 14, one with few events.
-    fn proof() -> (TradeProof, Vec<Header>) {
+    fn proof() -> (TradeProof, HeaderChain) {
         let (blocks, headers) = chain();
         (TradeProof::of(&blocks[2], 14).unwrap(), headers)
     }
@@ -194,10 +193,11 @@ mod tests {
         assert!(matches!(refusal(|p| p.message.truncate(127)), ProofError::Hex { field: "message", .. }));
         assert!(matches!(refusal(|p| p.message.push_str("00")), ProofError::Root { .. }));
         let mut unmined = headers.clone();
-        unmined[3].merkle_root[0] ^= 1;
-        let target = super::super::Target::from_bits(unmined[3].bits).unwrap();
-        while target.is_met_by(&unmined[3].hash()) {
-            unmined[3].nonce += 1;
+        let last = &mut unmined.headers[3];
+        last.merkle_root[0] ^= 1;
+        let target = Target::from_bits(last.bits).unwrap();
+        while target.is_met_by(&last.hash()) {
+            last.nonce += 1;
         }
         assert!(matches!(proof.check(&unmined), Err(ProofError::Headers(BlockError::Work { block: 3, .. }))));
     }
@@ -224,10 +224,12 @@ mod tests {
     fn prove_anything(message: &[u8]) -> Result<(Sequenced, Vec<Event>), ProofError> {
         let beside = [7; 32];
         let merkle_root = merkle::fold_branch(sha256d(message), 1, &[beside]);
-        let header = sample::mine(Header { merkle_root, ..Header::new([1; 32], 0, sample::params().bits) });
+        let params = sample::params();
+        let header = sample::mine(Header { merkle_root, ..Tip::genesis(params).next(0) });
+        let chain = HeaderChain { params, headers: vec![header] };
         let schema = TradeProof::SCHEMA.to_string();
         let message = HEXLOWER.encode(message);
-        TradeProof { schema, height: 0, index: 1, leaves: 2, message, branch: vec![to_hex(&beside)] }.check(&[header])
+        TradeProof { schema, height: 0, index: 1, leaves: 2, message, branch: vec![to_hex(&beside)] }.check(&chain)
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A small mined chain for this floor's tests.
 
 use super::{
-    Body, ChainFileError, ChainParams, ChainReader, ChainWriter, Header, SealRecord, StoredBlock, Target, merkle,
+    Body, ChainFileError, ChainParams, ChainReader, ChainWriter, Header, HeaderChain, SealRecord, StoredBlock, Target,
+    Tip, merkle,
 };
 use crate::command::{Batch, Command};
 use crate::event::{Event, Reject};
@@ -10,7 +11,7 @@ use crate::types::{AccountId, Rules, Token};
 
 /// The default rules and four bits of work: most headers miss it, and mining takes no time.
 pub fn params() -> ChainParams {
-    ChainParams { rules: Rules::default(), bits: Target::from_leading_zero_bits(4).to_bits() }
+    ChainParams::fixed(Rules::default(), Target::from_leading_zero_bits(4).to_bits())
 }
 
 /// Commands from sequence `first` on, every fourth refused, the others with one to seven events.
@@ -77,4 +78,17 @@ pub fn read(bytes: &[u8]) -> Result<Vec<StoredBlock>, ChainFileError> {
         blocks.push(block);
     }
     Ok(blocks)
+}
+
+/// The headers of [`file`].
+pub fn header_chain(blocks: u64) -> HeaderChain {
+    let headers = read(&file(blocks)).unwrap().iter().map(|block| block.header).collect();
+    HeaderChain { params: params(), headers }
+}
+
+/// The end of the chain behind its first block.
+pub fn tip_behind(first: &StoredBlock) -> Tip {
+    let mut tip = Tip::genesis(params());
+    tip.extend(&first.header, first.header.hash());
+    tip
 }

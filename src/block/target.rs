@@ -86,6 +86,46 @@ impl Target {
         Target::from_bits(Target(target).to_bits()).expect("a valid target")
     }
 
+    /// The easiest compact target: every second hash meets it.
+    pub const EASIEST_BITS: u32 = 0x207f_ffff;
+
+    /// `self x numerator / denominator`, rounded down, but at least 1 and at most the easiest target.
+    ///
+    /// # Panics
+    /// If the denominator is zero.
+    pub fn scaled(&self, numerator: u64, denominator: u64) -> Target {
+        // Digits of 32 bits, the highest first, as with pen and paper: first the product, then the quotient.
+        let mut product = [0u32; 10];
+        let mut carry = 0u128;
+        for (digit, out) in
+            self.0.as_chunks::<4>().0.iter().map(|d| u32::from_le_bytes(*d)).zip(product.iter_mut().rev())
+        {
+            let sum = u128::from(digit) * u128::from(numerator) + carry;
+            *out = sum as u32;
+            carry = sum >> 32;
+        }
+        (product[1], product[0]) = (carry as u32, (carry >> 32) as u32);
+        let mut remainder = 0u128;
+        let mut quotient = [0u32; 10];
+        for (digit, out) in product.iter().zip(&mut quotient) {
+            let part = remainder << 32 | u128::from(*digit);
+            *out = (part / u128::from(denominator)) as u32;
+            remainder = part % u128::from(denominator);
+        }
+        let easiest = Target::from_bits(Self::EASIEST_BITS).expect("a valid target");
+        if quotient[..2] != [0, 0] {
+            return easiest;
+        }
+        let mut bytes = [0u8; 32];
+        for (digit, bytes) in quotient.iter().rev().zip(bytes.chunks_exact_mut(4)) {
+            bytes.copy_from_slice(&digit.to_le_bytes());
+        }
+        if bytes == [0; 32] {
+            bytes[0] = 1;
+        }
+        if bytes.iter().rev().gt(easiest.0.iter().rev()) { easiest } else { Target(bytes) }
+    }
+
     /// The number's bytes, the lowest first.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -162,6 +202,31 @@ mod tests {
         for bits in 0..=224 {
             let target = Target::from_leading_zero_bits(bits);
             assert!((target.work() / 2f64.powi(bits as i32) - 1.0).abs() < 0.01, "{bits}: {}", target.work());
+        }
+    }
+
+    #[test]
+    fn scaling_is_exact_and_keeps_to_the_limits() {
+        let target = |bits: u32| Target::from_bits(bits).unwrap();
+        assert_eq!(target(0x1d00_ffff).scaled(1, 1), target(0x1d00_ffff));
+        assert_eq!(target(0x1d00_fffe).scaled(1, 2), target(0x1c7f_ff00));
+        assert_eq!(target(0x1d00_ffff).scaled(256, 1), target(0x1e00_ffff));
+        // Bitcoin's first change, block 32,256: 1d00ffff became 1d00d86a after 1,023,848 of 1,209,600 seconds.
+        let first_change = target(0x1d00_ffff).scaled(1_262_152_739 - 1_261_130_161, 1_209_600);
+        assert_eq!(first_change.to_bits(), 0x1d00_d86a);
+        assert_eq!(target(0x0300_0001).scaled(1, u64::MAX), target(0x0300_0001), "never zero");
+        let easiest = target(Target::EASIEST_BITS);
+        assert_eq!(easiest.scaled(u64::MAX, 1), easiest);
+        assert_eq!(target(0x2100_ffff).scaled(1, 1), easiest);
+        // Against floating point, over all sizes.
+        for length in 4..=32u32 {
+            for (numerator, denominator) in [(1, 4), (4, 1), (1_234_567, 7_654_321), (1 << 42, 1 << 40), (3, 2)] {
+                let before = target(length << 24 | 0x01_2345);
+                let after = before.scaled(numerator, denominator);
+                let wanted = before.work() * denominator as f64 / numerator as f64;
+                assert!(after.work() >= wanted * 0.999_99 || after == easiest, "{length} {numerator}/{denominator}");
+                assert!(length < 8 || after == easiest || after.work() <= wanted * 1.000_1, "{length}");
+            }
         }
     }
 

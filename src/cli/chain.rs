@@ -4,7 +4,7 @@ use super::Failure;
 use super::output::{Pending, print};
 use clap::Args;
 use indicatif::ProgressBar;
-use joulebook::block::{ChainReader, Header, StoredBlock, TradeProof, check_headers};
+use joulebook::block::{ChainParams, ChainReader, HeaderChain, StoredBlock, TradeProof};
 use joulebook::command::{Command, NewOrder, Sequenced};
 use joulebook::event::Event;
 use joulebook::hash::{to_hex, to_hex_reversed};
@@ -28,7 +28,7 @@ pub struct Verify {
 pub struct Headers {
     /// A chain file
     file: PathBuf,
-    /// Where to write the headers, 80 bytes each
+    /// Where to write the headers: the chain's parameters, then 80 bytes a block
     out: PathBuf,
 }
 
@@ -85,15 +85,14 @@ impl Headers {
         let out = Pending::create(&self.out)?;
         not_the_chain(&out, &self.file)?;
         let mut headers = Vec::new();
-        let mut bytes = Vec::new();
-        for_each_block(&self.file, |block| {
+        let params = for_each_block(&self.file, |block| {
             headers.push(block.header);
-            bytes.extend_from_slice(&block.header.encode());
             Ok(true)
         })?;
-        let (tip, _) = check_headers(&headers).map_err(|error| refused(&self.file, error))?;
-        out.write(&bytes)?;
-        print(&format!("headers of {}, the last one {}\n", blocks(headers.len() as u64), to_hex_reversed(&tip)))?;
+        let chain = HeaderChain { params, headers };
+        let (tip, _) = chain.check().map_err(|error| refused(&self.file, error))?;
+        out.write(&chain.encode())?;
+        print(&format!("headers of {}, the last one {}\n", blocks(tip.height()), to_hex_reversed(&tip.hash())))?;
         Ok(0)
     }
 }
@@ -137,20 +136,12 @@ impl CheckProof {
         let proof: TradeProof =
             serde_json::from_slice(&text).map_err(|error| refused(&self.proof, format!("not a proof: {error}")))?;
         let bytes = fs::read(&self.headers).map_err(|error| unreadable(&self.headers, error))?;
-        if ChainReader::open(&bytes[..]).is_ok() {
-            let hint = "this is a whole chain file; `joulebook headers` writes its headers";
-            return Err(refused(&self.headers, hint));
-        }
-        let (headers @ [_, ..], []) = bytes.as_chunks() else {
-            let length = bytes.len();
-            return Err(refused(&self.headers, format!("{length} bytes are not one or more headers of 80 bytes")));
-        };
-        let headers: Vec<Header> = headers.iter().map(Header::decode).collect();
-        let (command, events) = proof.check(&headers).map_err(|error| refused(&self.proof, error))?;
-        let (tip, work) = check_headers(&headers).expect("checked with the proof");
+        let chain = HeaderChain::decode(&bytes).map_err(|error| refused(&self.headers, error))?;
+        let (command, events) = proof.check(&chain).map_err(|error| refused(&self.proof, error))?;
+        let (tip, work) = chain.check().expect("checked with the proof");
         let mut text = format!("proven: transaction {} of block {}\n", proof.index, count(proof.height));
         describe(&command, &events, &mut text);
-        let (blocks, work, tip) = (blocks(headers.len() as u64), work.log2(), to_hex_reversed(&tip));
+        let (blocks, work, tip) = (blocks(tip.height()), work.log2(), to_hex_reversed(&tip.hash()));
         writeln!(text, "  in a chain of {blocks} with 2^{work:.1} hashes of work, the last one\n  {tip}")
             .expect("a string takes all");
         text.push_str("  Compare that hash with one from somebody you trust: anybody can make a chain of their own.\n");
@@ -187,8 +178,11 @@ fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| unreadable(path, error))
 }
 
-/// Reads a chain file to its end, or until `see` says `false`.
-fn for_each_block(path: &Path, mut see: impl FnMut(&StoredBlock) -> Result<bool, Failure>) -> Result<(), Failure> {
+/// Reads a chain file to its end, or until `see` says `false`. Returns the chain's parameters.
+fn for_each_block(
+    path: &Path,
+    mut see: impl FnMut(&StoredBlock) -> Result<bool, Failure>,
+) -> Result<ChainParams, Failure> {
     let file = open(path)?;
     let source: Box<dyn Read> = Box::new(BufReader::new(file));
     let mut reader = ChainReader::open(source).map_err(|error| refused(path, error))?;
@@ -197,7 +191,7 @@ fn for_each_block(path: &Path, mut see: impl FnMut(&StoredBlock) -> Result<bool,
             break;
         }
     }
-    Ok(())
+    Ok(*reader.params())
 }
 
 /// A command and what it caused, in words.

@@ -18,7 +18,7 @@ pub use clock::Clock;
 pub use stack::{EngineKind, EngineVisitor, SealPlan, Stack};
 pub use station::{BlockSink, ClosedBlock, NodeError, SealStation, SealTotals, StageTimes};
 
-use crate::block::{ChainParams, Target};
+use crate::block::ChainParams;
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
 use crate::types::{AccountId, Sequence, TimeNs};
@@ -75,7 +75,7 @@ impl<E: Engine> Node<E> {
     /// A node that goes on from the engine's state: its next command has sequence `next`, its next block height 0.
     ///
     /// # Panics
-    /// If `params.bits` is no target, or blocks are to hold no transaction.
+    /// If [`ChainParams::validate`] refuses the parameters, or blocks are to hold no transaction.
     pub fn new(
         mut engine: E,
         next: Sequence,
@@ -86,7 +86,7 @@ impl<E: Engine> Node<E> {
         sink: Option<BlockSink>,
     ) -> Self {
         assert!(policy.transactions > 0, "a block holds at least one transaction");
-        Target::from_bits(params.bits).expect("the difficulty of a chain is a target");
+        params.validate().expect("parameters that a chain can be made with");
         // What changed before this node is no part of its first block, but of the state it starts from.
         engine.take_changed(&mut Vec::new());
         let record = |id| engine.record(AccountId(id)).expect("ids are dense");

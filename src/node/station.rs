@@ -2,7 +2,7 @@
 //! it gets its input by value and never looks back at the engine, so it can run on a thread of its own.
 
 use super::stack::SealPlan;
-use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, merkle};
+use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, Tip, merkle};
 use crate::engine::AccountRecord;
 use crate::hash::{Digest, Hashing, sha256d};
 use crate::measure::LatencyRecorder;
@@ -87,7 +87,7 @@ pub enum NodeError {
 
 /// See the module.
 pub struct SealStation {
-    params: ChainParams,
+    tip: Tip,
     plan: SealPlan,
     hashing: Hashing,
     tree: StateTree,
@@ -117,7 +117,7 @@ impl SealStation {
             latency: LatencyRecorder::new(),
         };
         let mut station = SealStation {
-            params,
+            tip: Tip::genesis(params),
             plan,
             hashing: if plan.fast_hashing { Hashing::fast() } else { Hashing::NAIVE },
             tree: StateTree::new(),
@@ -167,8 +167,8 @@ impl SealStation {
         let after_merkle = clock.elapsed().as_nanos() as u64;
 
         let time = block.body.last_time().expect("a closed block has transactions");
-        let header = Header::new(self.totals.tip, Header::seconds(time), self.params.bits);
-        let target = Target::from_bits(self.params.bits).expect("checked when the chain was made");
+        let header = self.tip.next(Header::seconds(time));
+        let target = Target::from_bits(header.bits).expect("checked when the chain was made");
         let sealed: Sealed = seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.cancel)
             .ok_or(NodeError::Cancelled)?;
         let after_search = clock.elapsed().as_nanos() as u64;
@@ -191,6 +191,7 @@ impl SealStation {
         self.totals.transactions += u64::from(block.transactions);
         self.totals.hashes += sealed.hashes;
         self.totals.tip = sealed.hash;
+        self.tip.extend(&sealed.header, sealed.hash);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Verification of a chain file by a third party: the structure of every block, then everything again by replay.
 
-use crate::block::{BlockError, ChainFileError, ChainParams, ChainReader, StateTree, StoredBlock, check_block};
+use crate::block::{BlockError, ChainFileError, ChainParams, ChainReader, StateTree, StoredBlock, Tip, check_block};
 use crate::command::{Batch, Sequenced};
 use crate::engine::{AccountRecord, Engine};
 use crate::event::{Event, EventLog};
@@ -96,11 +96,11 @@ pub fn verify<R: Read>(source: R, progress: &mut dyn FnMut(u64)) -> Result<Verif
         work_log2: f64::NEG_INFINITY,
     };
     let mut work = 0.0;
-    let mut previous_time = 0;
+    let mut tip = Tip::genesis(params);
     while let Some(block) = reader.next_block()? {
         let height = verified.blocks;
-        verified.tip = check_block(&block, height, &verified.tip, previous_time, &params)?;
-        previous_time = block.header.time;
+        verified.tip = check_block(&block, &tip)?;
+        tip.extend(&block.header, verified.tip);
         verified.fills += replay.block(height, &block)?;
         verified.transactions += u64::from(block.seal.transactions);
         verified.state_root = block.seal.state_root;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 /// The file cannot be written, or the run was cancelled; the file then holds what was sealed until then, a valid chain.
 pub fn write(path: &Path, setting: &Setting, stream: &Stream) -> Result<(), ScenarioError> {
     let failed = |error: &dyn std::fmt::Display| ScenarioError::Chain(format!("{}: {error}", path.display()));
-    let params = ChainParams { rules: stream.rules, bits: setting.bits };
+    let params = ChainParams::fixed(stream.rules, setting.bits);
     let file = File::create(path).map_err(|error| failed(&error))?;
     let writer = ChainWriter::create(BufWriter::new(file), &params).map_err(|error| failed(&error))?;
     // The sealing thread writes, this one finishes the file.

@@ -134,7 +134,7 @@ struct Prepared<E> {
 
 impl<E: Engine> Prepared<E> {
     fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E> {
-        let params = ChainParams { rules: *self.engine.rules(), bits: setting.bits };
+        let params = ChainParams::fixed(*self.engine.rules(), setting.bits);
         let transactions = if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
         let policy = BlockPolicy { transactions, interval: setting.block_interval, plan: stack.plan };
         let clock = Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS };
