@@ -1,5 +1,6 @@
 //! The command line as a new user types it: what it prints, what it writes, how it ends.
 
+use joulebook::hash::Platform;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -94,6 +95,7 @@ fn bad_usage_is_named_and_fails() {
     fails(&["run", "--scenario", "everything"], &["reads, writes, settlement, mixed"]);
     fails(&["run", "--stack", "fast"], &["both, baseline, optimized, ladder"]);
     fails(&["run", "--sped"], &["--sped"]);
+    fails(&["run", "--isa", "mmx"], &["--isa", "\"mmx\"", "portable"]);
     fails(&["run", "--json", "no/such/folder/report.json"], &["no/such/folder/report.json", "No such file"]);
     fails(&["run", "--chain", "."], &["is a directory, not a file name"]);
     fails(&["run", "--scenario", "reads", "--chain", "chain.jb"], &["--chain", "--scenario settlement"]);
@@ -196,6 +198,31 @@ fn two_users_can_hold_a_deep_book() {
         ["run", "--users=2", "--orders=200000", "--scenario=writes", "--stack=optimized", "--ops=100", "--rounds=1"];
     let ran = joulebook(folder.path(), &deep);
     assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+}
+
+/// Every kernel that this machine has seals the same chain and reads it back; the others are refused by name.
+#[test]
+fn every_instruction_set_gives_the_same_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chains = Vec::new();
+    for name in Platform::ALL_NAMES {
+        let file = format!("{name}.jb");
+        let arguments = ["--scenario", "settlement", "--stack", "optimized", "--isa", name, "--chain", &file];
+        let ran = joulebook(folder.path(), &[&SMALL[..], &arguments].concat());
+        if Platform::named(name).is_err() {
+            assert_eq!(ran.status.code(), Some(2));
+            assert!(err(&ran).contains(&format!("cannot run the {name} hashing kernel")), "{}", err(&ran));
+            println!("not checked, this CPU lacks it: {name}");
+            continue;
+        }
+        assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+        assert!(out(&ran).contains(&format!("many at a time: {name}")), "{}", out(&ran));
+        let verified = joulebook(folder.path(), &["verify", &file, "--isa", name]);
+        assert_eq!(verified.status.code(), Some(0), "{}", err(&verified));
+        chains.push(fs::read(folder.path().join(&file)).unwrap());
+        println!("checked: {name}");
+    }
+    assert!(chains.iter().all(|chain| *chain == chains[0]));
 }
 
 #[test]

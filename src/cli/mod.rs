@@ -5,6 +5,7 @@ mod output;
 mod run;
 
 use clap::{Parser, Subcommand};
+use joulebook::hash::Platform;
 use std::process::ExitCode;
 
 /// A verification found something wrong.
@@ -44,6 +45,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::Run,
+    /// Hash with this kernel instead of the fastest: avx512, sha-ni, avx2 or portable
+    #[arg(long, global = true, value_name = "NAME")]
+    isa: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -81,14 +85,15 @@ impl Failure {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let Cli { command, run } = Cli::parse();
-    let done = match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
-        Command::Run(run) => run.execute(),
-        Command::Verify(verify) => verify.execute(),
-        Command::Headers(headers) => headers.execute(),
-        Command::Prove(prove) => prove.execute(),
-        Command::CheckProof(check) => check.execute(),
-    };
+    let Cli { command, run, isa } = Cli::parse();
+    let done =
+        force_platform(isa.as_deref()).and_then(|()| match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
+            Command::Run(run) => run.execute(),
+            Command::Verify(verify) => verify.execute(),
+            Command::Headers(headers) => headers.execute(),
+            Command::Prove(prove) => prove.execute(),
+            Command::CheckProof(check) => check.execute(),
+        });
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Failure { message, code }) => {
@@ -96,4 +101,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Before anything hashes.
+fn force_platform(name: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = name else { return Ok(()) };
+    Platform::named(name).and_then(Platform::force).map_err(|error| Failure::usage(format!("--isa: {error}")))
 }

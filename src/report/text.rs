@@ -84,7 +84,15 @@ impl Page {
         }
         self.heading(&format!("joulebook {}", place.version), out);
         self.paragraph(
-            &format!("{}, {} CPUs, {}; SHA-256 by {}.", place.cpu, place.cpus, place.platform, place.sha256),
+            &format!(
+                "{}, {} CPUs, {}. SHA-256: {}; many at a time: {} (this machine can run {}).",
+                place.cpu,
+                place.cpus,
+                place.platform,
+                place.sha256,
+                place.hash_kernel,
+                place.hash_kernels.join(", "),
+            ),
             out,
         );
         let interval = asked.block_interval_ms.map_or(String::new(), |ms| format!(" or {ms} ms"));

@@ -1,8 +1,8 @@
 //! Where a run took place.
 
 use super::Environment;
-use crate::hash::{self, Platform};
-use crate::measure;
+use crate::hash::Platform;
+use crate::{hash, measure};
 
 /// This machine and this build.
 pub fn environment() -> Environment {
@@ -11,11 +11,9 @@ pub fn environment() -> Environment {
         cpu: measure::cpu_model(),
         cpus: measure::cpus(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        sha256: format!(
-            "{} for many messages and the nonce search; for one message {}",
-            Platform::chosen(),
-            hash::backend()
-        ),
+        sha256: hash::backend().to_string(),
+        hash_kernel: Platform::chosen().name(),
+        hash_kernels: Platform::available().iter().map(|platform| platform.name()).collect(),
         optimized_build: !cfg!(debug_assertions),
         clock_step_ns: measure::clock_step_ns(),
     }

@@ -42,8 +42,12 @@ pub struct Environment {
     pub cpus: usize,
     /// Operating system and architecture.
     pub platform: String,
-    /// SHA-256 instructions that `sha2` uses here, in words.
+    /// SHA-256 instructions that `sha2`, the baseline's and the reference, uses here, in words.
     pub sha256: String,
+    /// Kernel that the optimized stack hashes many messages with.
+    pub hash_kernel: &'static str,
+    /// Kernels that this machine can run, fastest first.
+    pub hash_kernels: Vec<&'static str>,
     /// Whether this build is optimized (`--release`).
     pub optimized_build: bool,
     /// Smallest step between two readings of the clock, in ns: latencies below it cannot be told apart.
