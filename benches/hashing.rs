@@ -6,7 +6,7 @@
 //! multiplications, three cycles each, shows; `of bound` is how near a kernel comes to what the CPU's vector units could do
 //! at best: instructions that a kernel must execute, divided by how many of them one cycle can take.
 
-use joulebook::block::{Header, Target, merkle};
+use joulebook::block::{Header, StateTree, Target, merkle};
 use joulebook::hash::{Digest, Hashing, NonceSearch, Platform, backend, sha256, sha256_each, sha256d_each, to_hex};
 use joulebook::measure::{cpu_model, cpus, median, median_interval};
 use joulebook::seal::{Outcome, search_parallel};
@@ -22,10 +22,21 @@ struct Size {
     zero_bits: u32,
     messages: usize,
     leaves: usize,
+    accounts: u32,
+    trades: u32,
 }
 
-const FULL: Size = Size { rounds: 21, nonces: 1 << 19, zero_bits: 16, messages: 1 << 14, leaves: 65_536 };
-const SMOKE: Size = Size { rounds: 2, nonces: 5_000, zero_bits: 8, messages: 100, leaves: 1_000 };
+const FULL: Size = Size {
+    rounds: 21,
+    nonces: 1 << 19,
+    messages: 1 << 14,
+    leaves: 65_536,
+    zero_bits: 16,
+    accounts: 1_000_000,
+    trades: 10_000,
+};
+const SMOKE: Size =
+    Size { rounds: 2, nonces: 5_000, messages: 100, leaves: 1_000, zero_bits: 8, accounts: 5_000, trades: 100 };
 
 /// Vector instructions of one nonce's two hashes in 16 lanes: rounds, schedule and sums, without moves.
 const SEARCH_INSTRUCTIONS: f64 = 2_846.0;
@@ -50,6 +61,7 @@ fn main() {
     messages::<128>(&size, ghz);
     single_hashes(&size, ghz);
     merkle_roots(&size, ghz);
+    state_roots(&size);
     threads(&size);
 }
 
@@ -241,6 +253,54 @@ fn merkle_roots(size: &Size, ghz: f64) {
     }
     let title = format!("Merkle root of {} leaves, one thread (MH/s of inner nodes)", leaves.len());
     compare(&title, size, leaves.len() as f64 - 1.0, ghz, &contenders);
+}
+
+/// The state root after a block of trades: hashing only what changed, against hashing every account.
+fn state_roots(size: &Size) {
+    let record = |id: u32, version: u32| (id, bytes::<96>((u64::from(version) << 32 | u64::from(id)) as usize));
+    // Both accounts of each trade, somewhere among all of them.
+    let mut touched: Vec<u32> = (0..2 * size.trades)
+        .map(|at| u64::from_le_bytes(bytes::<8>(at as usize)) % u64::from(size.accounts))
+        .map(|id| id as u32)
+        .collect();
+    touched.sort_unstable();
+    touched.dedup();
+    let mut all: Vec<(u32, [u8; 96])> = (0..size.accounts).map(|id| record(id, 0)).collect();
+    let changed: Vec<(u32, [u8; 96])> = touched.iter().map(|&id| record(id, 1)).collect();
+    let mut before = StateTree::new();
+    before.update(&mut all, Hashing::on_one_core());
+    changed.iter().for_each(|&(id, record)| all[id as usize] = (id, record));
+    let (mut ratios, mut milliseconds) = (Vec::new(), Vec::new());
+    let mut root = Digest::default();
+    for _ in 0..size.rounds.min(7) {
+        let (mut incremental, mut changed) = (before.clone(), changed.clone());
+        let clock = Instant::now();
+        incremental.update(&mut changed, Hashing::on_one_core());
+        let fast = clock.elapsed().as_secs_f64();
+        let mut whole = StateTree::new();
+        let clock = Instant::now();
+        whole.update(&mut all, Hashing::on_one_core());
+        let slow = clock.elapsed().as_secs_f64();
+        root = whole.root();
+        assert_eq!(incremental.root(), root, "the incremental state root is another one");
+        ratios.push(slow / fast);
+        milliseconds.push(1e3 * fast);
+    }
+    let ratio = median_interval(&ratios, 0.95);
+    println!(
+        "\nstate root over {} accounts after {} trades ({} accounts changed), one thread",
+        size.accounts,
+        size.trades,
+        touched.len()
+    );
+    println!(
+        "  {:.2} ms; hashing every account takes {:.1} x ({:.1} to {:.1})",
+        median(&mut milliseconds),
+        ratio.median,
+        ratio.low,
+        ratio.high
+    );
+    println!("  root {}", to_hex(&root));
 }
 
 /// What threads, rayon and the sealer cost against the bare kernel.
