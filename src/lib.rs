@@ -23,3 +23,8 @@ pub mod workload;
 pub mod scenario;
 
 pub mod report;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
