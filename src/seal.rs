@@ -228,6 +228,25 @@ mod tests {
         }
     }
 
+    /// About every second chunk has a winner: threads in neighbouring chunks often find one at the same time, and the one
+    /// with the higher nonce is often the later.
+    #[test]
+    fn of_two_winners_found_at_the_same_time_the_lower_one_is_taken() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        for platform in Platform::available() {
+            let bits = NonceSearch::chunk(platform).ilog2();
+            let target = Target::from_leading_zero_bits(bits);
+            for seed in 0..40 {
+                let header = header(seed);
+                let prepared = NonceSearch::new(&header.encode(), target.as_bytes());
+                let expected = prepared.lowest(platform, 0..=u32::MAX).map(Outcome::Found);
+                let tried = AtomicU64::new(0);
+                let search = || search_parallel(&header, 0..=u32::MAX, &target, platform, &GO_ON, &tried);
+                assert_eq!(Some(pool.install(search)), expected, "{platform}, seed {seed}");
+            }
+        }
+    }
+
     /// 2.08 G hashes from nonce 0 on: half a minute on two fast cores.
     #[test]
     #[ignore = "does the work of Bitcoin's first block again"]
