@@ -7,6 +7,7 @@ use crate::engine::AccountRecord;
 use crate::hash::{Digest, Hashing, sha256d};
 use crate::measure::LatencyRecorder;
 use crate::seal::{self, Sealed};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -67,6 +68,15 @@ pub struct StageTimes {
     pub state_root_ns: u64,
     /// Nonce search.
     pub search_ns: u64,
+}
+
+impl AddAssign for StageTimes {
+    fn add_assign(&mut self, other: StageTimes) {
+        self.leaves_ns += other.leaves_ns;
+        self.merkle_ns += other.merkle_ns;
+        self.state_root_ns += other.state_root_ns;
+        self.search_ns += other.search_ns;
+    }
 }
 
 /// Why a node stopped.
@@ -182,11 +192,12 @@ impl SealStation {
             let waited_ns = now.duration_since(submitted).as_nanos() as u64;
             self.totals.latency.record_n(waited_ns, u64::from(operations));
         }
-        let times = &mut self.totals.times;
-        times.state_root_ns += after_state;
-        times.leaves_ns += after_leaves - after_state;
-        times.merkle_ns += after_merkle - after_leaves;
-        times.search_ns += after_search - after_merkle;
+        self.totals.times += StageTimes {
+            state_root_ns: after_state,
+            leaves_ns: after_leaves - after_state,
+            merkle_ns: after_merkle - after_leaves,
+            search_ns: after_search - after_merkle,
+        };
         self.totals.blocks += 1;
         self.totals.transactions += u64::from(block.transactions);
         self.totals.hashes += sealed.hashes;
