@@ -9,10 +9,9 @@ use joulebook::engine::{Engine, state_digest};
 use joulebook::event::EventLog;
 use joulebook::hash::{Digest, sha256, sha256d, to_hex};
 use joulebook::optimized::Optimized;
-use joulebook::seal::{Search, search};
+use joulebook::seal::{Search, Watch, search};
 use joulebook::workload::{Op, Population, Stream};
 use std::hint::black_box;
-use std::sync::atomic::AtomicBool;
 
 const POPULATION: Population = Population { users: 100, orders: 50, seed: 42 };
 const OPERATIONS: u64 = 20_000;
@@ -95,7 +94,7 @@ fn hashing(criterion: &mut Criterion) {
 
     // A target that is never met: every nonce of the range is tried.
     let (header, never) = (Header::new([1; 32], 2, 0), Target::from_leading_zero_bits(220));
-    let go_on = AtomicBool::new(false);
+    let go_on = Watch::new();
     let mut group = criterion.benchmark_group("nonce search, 65,536 nonces");
     group.throughput(Throughput::Elements(65_536)).sample_size(20);
     for how in Search::ALL {

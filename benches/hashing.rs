@@ -9,9 +9,8 @@
 use joulebook::block::{Header, StateTree, Target, merkle};
 use joulebook::hash::{Digest, Hashing, NonceSearch, Platform, backend, sha256, sha256_each, sha256d_each, to_hex};
 use joulebook::measure::{cpu_model, cpus, median, median_interval};
-use joulebook::seal::{Outcome, search_parallel};
+use joulebook::seal::{Outcome, Watch, search_parallel};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 /// How much is done.
@@ -316,12 +315,11 @@ fn threads(size: &Size) {
     let search = NonceSearch::new(&header_bytes(), never.as_bytes());
     let count = size.nonces.saturating_mul(16);
     let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads"));
-    let go_on = AtomicBool::new(false);
     let sealer = |pool: &rayon::ThreadPool| {
         let clock = Instant::now();
-        let tried = AtomicU64::new(0);
-        let found = pool.install(|| search_parallel(&header, 0..=count - 1, &never, platform, &go_on, &tried));
-        assert_eq!((found, tried.into_inner()), (Outcome::Exhausted, u64::from(count)));
+        let watch = Watch::new();
+        let found = pool.install(|| search_parallel(&header, 0..=count - 1, &never, platform, &watch));
+        assert_eq!((found, watch.tried()), (Outcome::Exhausted, u64::from(count)));
         clock.elapsed().as_secs_f64()
     };
     let mut rows = [const { Vec::new() }; 3];

@@ -23,6 +23,39 @@ impl Search {
     pub const ALL: [Search; 2] = [Search::Sequential, Search::Parallel];
 }
 
+/// How somebody on another thread watches a search, and stops it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    cancelled: AtomicBool,
+    tried: AtomicU64,
+}
+
+impl Watch {
+    /// Nothing tried yet, and nobody wants it to stop.
+    pub const fn new() -> Self {
+        Watch { cancelled: AtomicBool::new(false), tried: AtomicU64::new(0) }
+    }
+
+    /// Asks to stop: a search ends within a millisecond.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Nonces tried so far, by all searches that this watches. It grows chunk by chunk: two readings give the rate.
+    pub fn tried(&self) -> u64 {
+        self.tried.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, nonces: u64) {
+        self.tried.fetch_add(nonces, Ordering::Relaxed);
+    }
+}
+
 /// What a search came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -47,43 +80,41 @@ pub struct Sealed {
 }
 
 /// Searches the range for the lowest nonce that meets the target.
-pub fn search(
-    header: &Header,
-    range: RangeInclusive<u32>,
-    target: &Target,
-    how: Search,
-    cancel: &AtomicBool,
-) -> Outcome {
+pub fn search(header: &Header, range: RangeInclusive<u32>, target: &Target, how: Search, watch: &Watch) -> Outcome {
     match how {
-        Search::Sequential => search_sequential(*header, range, target, cancel),
-        Search::Parallel => search_parallel(header, range, target, Platform::chosen(), cancel, &AtomicU64::new(0)),
+        Search::Sequential => search_sequential(*header, range, target, watch),
+        Search::Parallel => search_parallel(header, range, target, Platform::chosen(), watch),
     }
 }
 
-fn search_sequential(mut header: Header, range: RangeInclusive<u32>, target: &Target, cancel: &AtomicBool) -> Outcome {
-    for nonce in range {
-        if u64::from(nonce).is_multiple_of(SEQUENTIAL_CHUNK) && cancel.load(Ordering::Relaxed) {
-            return Outcome::Cancelled;
+fn search_sequential(mut header: Header, range: RangeInclusive<u32>, target: &Target, watch: &Watch) -> Outcome {
+    let mut since = u64::from(*range.start());
+    for nonce in range.clone() {
+        if u64::from(nonce) - since == SEQUENTIAL_CHUNK {
+            watch.count(SEQUENTIAL_CHUNK);
+            since = u64::from(nonce);
+            if watch.is_cancelled() {
+                return Outcome::Cancelled;
+            }
         }
         header.nonce = nonce;
         if target.is_met_by(&sha256(&sha256(&header.encode()))) {
+            watch.count(u64::from(nonce) - since + 1);
             return Outcome::Found(nonce);
         }
     }
+    watch.count((u64::from(*range.end()) + 1).saturating_sub(since));
     Outcome::Exhausted
 }
 
 /// Threads take chunks in order from one counter. A thread that finds a nonce finishes its chunk's search there; the others
 /// stop as soon as their next chunk would begin behind it. So every nonce below the best one found has been tried.
-///
-/// `tried` grows by the nonces of each chunk as it is done, for whoever wants to show how fast that is.
 pub fn search_parallel(
     header: &Header,
     range: RangeInclusive<u32>,
     target: &Target,
     platform: Platform,
-    cancel: &AtomicBool,
-    tried: &AtomicU64,
+    watch: &Watch,
 ) -> Outcome {
     const NONE: u64 = u64::MAX;
     let prepared = NonceSearch::new(&header.encode(), target.as_bytes());
@@ -92,14 +123,14 @@ pub fn search_parallel(
     let next = AtomicU64::new(first);
     let best = AtomicU64::new(NONE);
     let work = || {
-        while !cancel.load(Ordering::Relaxed) {
+        while !watch.is_cancelled() {
             let start = next.fetch_add(chunk, Ordering::Relaxed);
             if start > last || start > best.load(Ordering::Relaxed) {
                 return;
             }
             let end = (start + chunk - 1).min(last);
             let found = prepared.lowest(platform, start as u32..=end as u32).map(u64::from);
-            tried.fetch_add(found.unwrap_or(end) - start + 1, Ordering::Relaxed);
+            watch.count(found.unwrap_or(end) - start + 1);
             if let Some(nonce) = found {
                 best.fetch_min(nonce, Ordering::Relaxed);
                 return;
@@ -109,7 +140,7 @@ pub fn search_parallel(
     (0..rayon::current_num_threads()).into_par_iter().with_max_len(1).for_each(|_| work());
     // The end of the parallel loop orders all of its stores before this load.
     match best.load(Ordering::Relaxed) {
-        _ if cancel.load(Ordering::Relaxed) => Outcome::Cancelled,
+        _ if watch.is_cancelled() => Outcome::Cancelled,
         NONE => Outcome::Exhausted,
         nonce => Outcome::Found(nonce as u32),
     }
@@ -123,9 +154,9 @@ pub fn seal(
     branch: &[Digest],
     target: &Target,
     how: Search,
-    cancel: &AtomicBool,
+    watch: &Watch,
 ) -> Option<Sealed> {
-    seal_within(header, record, branch, target, how, cancel, 0..=u32::MAX)
+    seal_within(header, record, branch, target, how, watch, 0..=u32::MAX)
 }
 
 fn seal_within(
@@ -134,13 +165,13 @@ fn seal_within(
     branch: &[Digest],
     target: &Target,
     how: Search,
-    cancel: &AtomicBool,
+    watch: &Watch,
     nonces: RangeInclusive<u32>,
 ) -> Option<Sealed> {
     let mut hashes = 0;
     loop {
         header.merkle_root = merkle::fold_branch(sha256d(&record.encode()), 0, branch);
-        match search(&header, nonces.clone(), target, how, cancel) {
+        match search(&header, nonces.clone(), target, how, watch) {
             Outcome::Found(nonce) => {
                 header.nonce = nonce;
                 let hash = header.hash();
@@ -162,7 +193,7 @@ fn seal_within(
 mod tests {
     use super::*;
 
-    static GO_ON: AtomicBool = AtomicBool::new(false);
+    static GO_ON: Watch = Watch::new();
 
     fn header(seed: u8) -> Header {
         Header { merkle_root: [seed; 32], ..Header::new([seed ^ 0x55; 32], 1_700_000_000, 0x2000_ffff) }
@@ -219,10 +250,10 @@ mod tests {
                 let expected = search(&header, range.clone(), &target, Search::Sequential, &GO_ON);
                 for platform in Platform::available() {
                     let range = range.clone();
-                    let tried = AtomicU64::new(0);
-                    let found = pool.install(|| search_parallel(&header, range, &target, platform, &GO_ON, &tried));
+                    let watch = Watch::new();
+                    let found = pool.install(|| search_parallel(&header, range, &target, platform, &watch));
                     assert_eq!(found, expected, "seed {seed}, {threads} threads, {platform}");
-                    assert!(tried.into_inner() > 0, "progress can be seen");
+                    assert!(watch.tried() > 0, "progress can be seen");
                 }
             }
         }
@@ -240,8 +271,7 @@ mod tests {
                 let header = header(seed);
                 let prepared = NonceSearch::new(&header.encode(), target.as_bytes());
                 let expected = prepared.lowest(platform, 0..=u32::MAX).map(Outcome::Found);
-                let tried = AtomicU64::new(0);
-                let search = || search_parallel(&header, 0..=u32::MAX, &target, platform, &GO_ON, &tried);
+                let search = || search_parallel(&header, 0..=u32::MAX, &target, platform, &GO_ON);
                 assert_eq!(Some(pool.install(search)), expected, "{platform}, seed {seed}");
             }
         }
@@ -252,10 +282,10 @@ mod tests {
     #[ignore = "does the work of Bitcoin's first block again"]
     fn bitcoins_genesis_block_is_mined_from_nonce_zero() {
         let (header, target) = bitcoins_genesis();
-        let tried = AtomicU64::new(0);
+        let watch = Watch::new();
         let clock = std::time::Instant::now();
-        let found = search_parallel(&header, 0..=u32::MAX, &target, Platform::chosen(), &GO_ON, &tried);
-        let (seconds, hashes) = (clock.elapsed().as_secs_f64(), tried.into_inner());
+        let found = search_parallel(&header, 0..=u32::MAX, &target, Platform::chosen(), &watch);
+        let (seconds, hashes) = (clock.elapsed().as_secs_f64(), watch.tried());
         println!("{hashes} hashes in {seconds:.1} s: {:.1} MH/s", hashes as f64 / seconds / 1e6);
         assert_eq!(found, Outcome::Found(2_083_236_893));
     }
@@ -279,15 +309,27 @@ mod tests {
     }
 
     #[test]
+    fn every_nonce_is_counted_where_none_wins() {
+        let never = Target::from_leading_zero_bits(220);
+        for how in Search::ALL {
+            for range in [0..=0, 5..=9_000, 0..=SEQUENTIAL_CHUNK as u32, u32::MAX - 70_000..=u32::MAX] {
+                let watch = Watch::new();
+                assert_eq!(search(&header(1), range.clone(), &never, how, &watch), Outcome::Exhausted);
+                assert_eq!(watch.tried(), u64::from(range.end() - range.start()) + 1, "{how:?} {range:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_search_can_be_cancelled() {
         // Nobody finds this one: only cancelling ends it.
         let target = Target::from_leading_zero_bits(200);
         for how in Search::ALL {
-            let cancel = AtomicBool::new(false);
+            let watch = Watch::new();
             std::thread::scope(|scope| {
-                let sealing = scope.spawn(|| seal(header(1), &mut record(), &[], &target, how, &cancel));
+                let sealing = scope.spawn(|| seal(header(1), &mut record(), &[], &target, how, &watch));
                 std::thread::sleep(std::time::Duration::from_millis(5));
-                cancel.store(true, Ordering::Relaxed);
+                watch.cancel();
                 assert_eq!(sealing.join().unwrap(), None);
             });
         }

@@ -9,10 +9,9 @@ use joulebook::event::Event;
 use joulebook::hash::Digest;
 use joulebook::node::verify::{Verified, VerifyError, verify};
 use joulebook::node::{BlockPolicy, BlockSink, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
-use joulebook::seal::Search;
+use joulebook::seal::{Search, Watch};
 use joulebook::types::AccountId;
 use joulebook::workload::{Chaos, ChaosProfile};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Six leading zero bits.
@@ -47,7 +46,7 @@ impl EngineVisitor for Play<'_> {
         });
         let policy = BlockPolicy { transactions: self.transactions, interval: self.interval, plan: self.stack.plan };
         let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
-        let never = Arc::new(AtomicBool::new(false));
+        let never = Arc::new(Watch::new());
         let mut node = Node::new(E::new(self.profile.rules), 1, params, policy, clock, never, Some(sink));
         // Uneven batches, so that blocks end within them.
         for batch in self.commands.chunks(37) {
@@ -155,7 +154,7 @@ fn blocks_close_at_their_age() {
 fn floods_of_refused_commands_do_not_pile_up() {
     let params = ChainParams::fixed(ChaosProfile::by_number(0).rules, Target::from_leading_zero_bits(1).to_bits());
     let policy = BlockPolicy { transactions: 10, interval: None, plan: Stack::OPTIMIZED.plan };
-    let never = Arc::new(AtomicBool::new(false));
+    let never = Arc::new(Watch::new());
     let engine = joulebook::optimized::Optimized::new(params.rules);
     let mut node = Node::new(engine, 1, params, policy, Clock::System, never, None);
     let refused = Command::Burn { account: AccountId(9), amount: 1 };
@@ -176,7 +175,7 @@ fn a_cancelled_search_and_a_failing_sink_stop_the_node_with_their_reason() {
         let profile = ChaosProfile::by_number(0);
         let commands = Chaos::new(profile, 11).commands(2_000);
         let run = |bits: u32, cancel: bool, sink: Option<BlockSink>| {
-            let stop = Arc::new(AtomicBool::new(false));
+            let stop = Arc::new(Watch::new());
             let params = ChainParams::fixed(profile.rules, Target::from_leading_zero_bits(bits).to_bits());
             let plan = joulebook::node::SealPlan { beside, ..Stack::OPTIMIZED.plan };
             let policy = BlockPolicy { transactions: 20, interval: None, plan };
@@ -185,7 +184,7 @@ fn a_cancelled_search_and_a_failing_sink_stop_the_node_with_their_reason() {
             if cancel {
                 std::thread::spawn(move || {
                     std::thread::sleep(std::time::Duration::from_millis(20));
-                    stop.store(true, Ordering::Relaxed);
+                    stop.cancel();
                 });
             }
             let ended = commands.chunks(10).try_for_each(|batch| node.submit(batch, 1));
@@ -274,7 +273,7 @@ fn resealed_lies_are_found_by_replay() {
         change(block);
         let (header, target) = (block.header, Target::from_bits(params.bits).unwrap());
         let branch = joulebook::block::merkle::branch(&block.leaves(), 0);
-        let never = AtomicBool::new(false);
+        let never = Watch::new();
         let sealed =
             joulebook::seal::seal(header, &mut block.seal, &branch, &target, Search::Parallel, &never).unwrap();
         block.header = sealed.header;

@@ -10,7 +10,6 @@ use joulebook::optimized::Optimized;
 use joulebook::scenario::{Kind, Options, Reading, RunReport, StackChoice, run};
 use joulebook::types::{AccountId, OrderId, Rules, SelfTrade, Side, TimeInForce, Token};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// An engine with accounts 1 to 3, each with 10^9 units of money and 10^6 Wh.
 struct Market<E> {
@@ -197,7 +196,7 @@ fn options(scenarios: &[Kind]) -> Options {
 }
 
 fn report(options: &Options) -> RunReport {
-    let report = run(options, &mut |_| {}, &Arc::new(AtomicBool::new(false))).expect("a report");
+    let report = run(options, &mut |_| {}, &Arc::default()).expect("a report");
     assert!(report.complete);
     report
 }

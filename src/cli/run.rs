@@ -4,12 +4,12 @@ use super::output::{Pending, print, print_error, remove_temporaries};
 use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use joulebook::report::{render_json, render_text};
+use joulebook::report::{count, render_json, render_text};
 use joulebook::scenario::{self, Kind, Options, ScenarioError, StackChoice};
+use joulebook::seal::Watch;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What `joulebook run --help` says at its end; lines short enough for any terminal.
 pub const AFTER_HELP: &str = "\
@@ -146,14 +146,14 @@ impl Run {
         }
         let chain = self.chain.as_deref().map(Pending::create).transpose()?;
         let options = self.options(chain.as_ref().map(Pending::temporary));
-        let stop = stop_on_ctrl_c()?;
+        let watch = watch_with_ctrl_c()?;
         let bar = progress_bar();
         let mut progress = |step: scenario::Progress<'_>| {
             bar.set_length(step.total);
             bar.set_position(step.done);
-            bar.set_message(step.doing.to_string());
+            bar.set_message(format!("{} ({} nonces so far)", step.doing, count(watch.tried())));
         };
-        let report = scenario::run(&options, &mut progress, &stop);
+        let report = scenario::run(&options, &mut progress, &watch);
         bar.finish_and_clear();
         let report = report.map_err(|error| match error {
             ScenarioError::Differs { .. } => Failure::refused(error),
@@ -191,18 +191,19 @@ fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the run to stop and report what it has; the second ends the program at once.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
+fn watch_with_ctrl_c() -> Result<Arc<Watch>, Failure> {
+    let watch = Arc::new(Watch::new());
+    let shared = watch.clone();
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        if shared.is_cancelled() {
             remove_temporaries();
             std::process::exit(i32::from(EXIT_INTERRUPTED));
         }
+        shared.cancel();
         print_error("\nstopping after this step; once more to stop at once\n");
     })
     .map_err(|error| Failure::usage(format!("Ctrl-C cannot be caught: {error}")))?;
-    Ok(stop)
+    Ok(watch)
 }
 
 /// On a terminal only: indicatif's bar to standard error hides itself elsewhere.

@@ -21,9 +21,9 @@ pub use station::{BlockSink, ClosedBlock, NodeError, SealStation, SealTotals, St
 use crate::block::ChainParams;
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
+use crate::seal::Watch;
 use crate::types::{AccountId, Sequence, TimeNs};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -82,7 +82,7 @@ impl<E: Engine> Node<E> {
         params: ChainParams,
         policy: BlockPolicy,
         clock: Clock,
-        cancel: Arc<AtomicBool>,
+        watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
         assert!(policy.transactions > 0, "a block holds at least one transaction");
@@ -91,7 +91,7 @@ impl<E: Engine> Node<E> {
         engine.take_changed(&mut Vec::new());
         let record = |id| engine.record(AccountId(id)).expect("ids are dense");
         let accounts: Vec<AccountRecord> = (0..engine.accounts()).map(record).collect();
-        let station = SealStation::new(params, policy.plan, &accounts, cancel, sink);
+        let station = SealStation::new(params, policy.plan, &accounts, watch, sink);
         let sealing = if policy.plan.beside {
             Sealing::beside(station)
         } else {

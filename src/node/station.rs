@@ -6,10 +6,9 @@ use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, Tip
 use crate::engine::AccountRecord;
 use crate::hash::{Digest, Hashing, sha256d};
 use crate::measure::LatencyRecorder;
-use crate::seal::{self, Sealed};
+use crate::seal::{self, Sealed, Watch};
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// What the engine's side hands over when a block closes.
@@ -102,7 +101,7 @@ pub struct SealStation {
     hashing: Hashing,
     tree: StateTree,
     totals: SealTotals,
-    cancel: Arc<AtomicBool>,
+    watch: Arc<Watch>,
     sink: Option<BlockSink>,
     leaves: Vec<Digest>,
     records: Vec<(u32, [u8; AccountRecord::ENCODED_LEN])>,
@@ -114,7 +113,7 @@ impl SealStation {
         params: ChainParams,
         plan: SealPlan,
         accounts: &[AccountRecord],
-        cancel: Arc<AtomicBool>,
+        watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
         let tip = params.hash();
@@ -132,7 +131,7 @@ impl SealStation {
             hashing: if plan.fast_hashing { Hashing::fast() } else { Hashing::NAIVE },
             tree: StateTree::new(),
             totals,
-            cancel,
+            watch,
             sink,
             leaves: Vec::new(),
             records: Vec::new(),
@@ -179,7 +178,7 @@ impl SealStation {
         let time = block.body.last_time().expect("a closed block has transactions");
         let header = self.tip.next(Header::seconds(time));
         let target = Target::from_bits(header.bits).expect("checked when the chain was made");
-        let sealed: Sealed = seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.cancel)
+        let sealed: Sealed = seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.watch)
             .ok_or(NodeError::Cancelled)?;
         let after_search = clock.elapsed().as_nanos() as u64;
 

@@ -271,7 +271,6 @@ mod tests {
     use super::*;
     use crate::scenario::{Kind, Options, StackChoice, run};
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
 
     fn small_report() -> RunReport {
         let options = Options {
@@ -288,7 +287,7 @@ mod tests {
             quick: true,
             chain: None,
         };
-        run(&options, &mut |_| {}, &Arc::new(AtomicBool::new(false))).unwrap()
+        run(&options, &mut |_| {}, &Arc::default()).unwrap()
     }
 
     #[test]

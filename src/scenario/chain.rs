@@ -35,7 +35,7 @@ pub fn write(path: &Path, setting: &Setting, stream: &Stream) -> Result<(), Scen
     };
     let clock = Clock::Simulated { start: START_NS, step: STEP_NS };
     let engine = Optimized::new(stream.rules);
-    let mut node = Node::new(engine, 1, params, policy, clock, setting.cancel.clone(), Some(sink));
+    let mut node = Node::new(engine, 1, params, policy, clock, setting.watch.clone(), Some(sink));
     let played =
         stream.setup.chunks(1_024).chain(stream.commands.chunks(1_024)).try_for_each(|batch| node.submit(batch, 0));
     let ended = played.and_then(|()| node.finish().map(drop));

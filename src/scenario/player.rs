@@ -9,12 +9,12 @@ use crate::event::EventLog;
 use crate::hash::Digest;
 use crate::measure::{LatencyRecorder, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use crate::seal::Watch;
 use crate::types::{Sequence, TimeNs};
 use crate::workload::{Op, Stream};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Operations that are submitted together where nothing else asks for less.
@@ -41,8 +41,8 @@ pub struct Setting {
     pub block_transactions: u32,
     /// Age at which a block closes.
     pub block_interval: Option<TimeNs>,
-    /// Set to stop.
-    pub cancel: Arc<AtomicBool>,
+    /// Watches the nonce searches, and stops all of it.
+    pub watch: Arc<Watch>,
 }
 
 /// One timed round.
@@ -98,18 +98,18 @@ pub trait Player: Sync {
 ///
 /// # Errors
 /// Cancelled.
-pub fn prepare(stack: &Stack, stream: &Stream, cancel: &AtomicBool) -> Result<Box<dyn Player>, NodeError> {
-    struct Prepare<'a>(&'a Stream, &'a AtomicBool);
+pub fn prepare(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn Player>, NodeError> {
+    struct Prepare<'a>(&'a Stream, &'a Watch);
     impl EngineVisitor for Prepare<'_> {
         type Output = Result<Box<dyn Player>, NodeError>;
 
         fn visit<E: Engine>(self) -> Self::Output {
-            let Prepare(stream, cancel) = self;
+            let Prepare(stream, watch) = self;
             let mut engine = E::new(stream.rules);
             let mut log = EventLog::default();
             let mut next = 1;
             for commands in stream.setup.chunks(BATCH_OPERATIONS) {
-                go_on(cancel)?;
+                go_on(watch)?;
                 log.clear();
                 let accepted = engine.apply(Batch { first: next, time: START_NS, commands }, &mut log);
                 assert_eq!(accepted as usize, commands.len(), "the setup of a scenario is accepted as a whole");
@@ -118,13 +118,13 @@ pub fn prepare(stack: &Stack, stream: &Stream, cancel: &AtomicBool) -> Result<Bo
             Ok(Box::new(Prepared { engine, next }))
         }
     }
-    stack.engine.visit(Prepare(stream, cancel))
+    stack.engine.visit(Prepare(stream, watch))
 }
 
 /// # Errors
 /// Cancelled.
-fn go_on(cancel: &AtomicBool) -> Result<(), NodeError> {
-    if cancel.load(Ordering::Relaxed) { Err(NodeError::Cancelled) } else { Ok(()) }
+fn go_on(watch: &Watch) -> Result<(), NodeError> {
+    if watch.is_cancelled() { Err(NodeError::Cancelled) } else { Ok(()) }
 }
 
 struct Prepared<E> {
@@ -138,7 +138,7 @@ impl<E: Engine> Prepared<E> {
         let transactions = if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
         let policy = BlockPolicy { transactions, interval: setting.block_interval, plan: stack.plan };
         let clock = Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS };
-        Node::new(self.engine.clone(), self.next, params, policy, clock, setting.cancel.clone(), None)
+        Node::new(self.engine.clone(), self.next, params, policy, clock, setting.watch.clone(), None)
     }
 }
 
@@ -176,7 +176,7 @@ impl<E: Engine> Player for Prepared<E> {
                 timer = Timer::start();
                 let mut first = self.next;
                 for batch in commands.chunks(BATCH_OPERATIONS) {
-                    go_on(&setting.cancel)?;
+                    go_on(&setting.watch)?;
                     log.clear();
                     engine.apply(Batch { first, time: START_NS, commands: batch }, &mut log);
                     black_box(&log);
@@ -225,7 +225,7 @@ impl<E: Engine> Player for Prepared<E> {
         match setting.kind {
             Kind::Reads => {
                 for op in ops {
-                    go_on(&setting.cancel)?;
+                    go_on(&setting.watch)?;
                     let Op::Read(query) = op else { unreachable!("a stream of reads") };
                     let since = Instant::now();
                     black_box(query.answer(&self.engine));
@@ -236,7 +236,7 @@ impl<E: Engine> Player for Prepared<E> {
                 let mut engine = self.engine.clone();
                 let mut log = EventLog::default();
                 for (first, command) in (self.next..).zip(commands) {
-                    go_on(&setting.cancel)?;
+                    go_on(&setting.watch)?;
                     log.clear();
                     let batch = Batch { first, time: START_NS, commands: std::slice::from_ref(command) };
                     let since = Instant::now();

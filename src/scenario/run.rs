@@ -10,9 +10,9 @@ use super::{Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, 
 use crate::block::Target;
 use crate::measure::{LatencyRecorder, peak_rss_mib, reset_peak_rss};
 use crate::node::{NodeError, Stack};
+use crate::seal::Watch;
 use crate::workload::{Population, Stream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 const ROUNDS: u32 = 7;
@@ -56,17 +56,17 @@ pub enum ScenarioError {
     Node(#[from] NodeError),
 }
 
-/// Runs the scenarios that `options` ask for. When `stop` is set, returns what was measured until then, marked incomplete.
+/// Runs the scenarios that `options` ask for. When `watch` is cancelled, returns what was measured until then, marked incomplete.
 ///
 /// # Errors
 /// An option out of range, or stacks that do not agree.
 pub fn run(
     options: &Options,
     progress: &mut dyn FnMut(Progress<'_>),
-    stop: &Arc<AtomicBool>,
+    watch: &Arc<Watch>,
 ) -> Result<RunReport, ScenarioError> {
     check(options)?;
-    let mut runner = Runner::new(options, progress, stop);
+    let mut runner = Runner::new(options, progress, watch);
     let finished = match runner.all() {
         Ok(()) => true,
         Err(ScenarioError::Node(NodeError::Cancelled)) => false,
@@ -109,7 +109,7 @@ fn check(options: &Options) -> Result<(), ScenarioError> {
 struct Runner<'a> {
     options: &'a Options,
     progress: &'a mut dyn FnMut(Progress<'_>),
-    stop: &'a Arc<AtomicBool>,
+    watch: &'a Arc<Watch>,
     rounds: u32,
     done: u64,
     total: u64,
@@ -117,7 +117,7 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(options: &'a Options, progress: &'a mut dyn FnMut(Progress<'_>), stop: &'a Arc<AtomicBool>) -> Self {
+    fn new(options: &'a Options, progress: &'a mut dyn FnMut(Progress<'_>), watch: &'a Arc<Watch>) -> Self {
         let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
         let settings = Settings {
             seed: options.seed,
@@ -141,7 +141,7 @@ impl<'a> Runner<'a> {
             bottleneck: None,
             complete: false,
         };
-        let mut runner = Runner { options, progress, stop, rounds, done: 0, total: 0, report };
+        let mut runner = Runner { options, progress, watch, rounds, done: 0, total: 0, report };
         runner.total = options.scenarios.iter().map(|&kind| runner.steps(kind)).sum();
         runner
     }
@@ -163,7 +163,7 @@ impl<'a> Runner<'a> {
     }
 
     fn step(&mut self, doing: &str) -> Result<(), ScenarioError> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.watch.is_cancelled() {
             return Err(NodeError::Cancelled.into());
         }
         (self.progress)(Progress { doing, done: self.done, total: self.total });
@@ -184,7 +184,7 @@ impl<'a> Runner<'a> {
             bits: Target::from_leading_zero_bits(self.options.difficulty_bits).to_bits(),
             block_transactions: self.options.block_transactions,
             block_interval: self.options.block_interval_ms.map(|ms| ms.saturating_mul(1_000_000)),
-            cancel: self.stop.clone(),
+            watch: self.watch.clone(),
         }
     }
 
@@ -195,7 +195,7 @@ impl<'a> Runner<'a> {
         let stream = stream(kind, self.options, sizes.optimized);
         let setting = self.setting(kind);
         let stacks = stacks(self.options.stacks, kind);
-        let mut contenders = contenders(&stacks, &stream, sizes, self.stop)?;
+        let mut contenders = contenders(&stacks, &stream, sizes, self.watch)?;
         let played = self.rounds(&setting, &stream, &mut contenders, self.rounds);
         // An interrupted scenario still reports the rounds that every stack has finished, unless comparing what they did,
         // which does it all again, would keep whoever asked to stop waiting.
@@ -246,7 +246,7 @@ impl<'a> Runner<'a> {
             self.report.components.push(reads);
         }
         if self.has_extra_ladder(kind) {
-            let mut rungs = self::contenders(&Stack::LADDER, stream, sizes, self.stop)?;
+            let mut rungs = self::contenders(&Stack::LADDER, stream, sizes, self.watch)?;
             self.rounds(setting, stream, &mut rungs, LADDER_ROUNDS)?;
             self.report.ladder.extend(ladder(kind, &rungs));
         }
@@ -372,15 +372,10 @@ fn stacks(choice: StackChoice, kind: Kind) -> Vec<Stack> {
     }
 }
 
-fn contenders(
-    stacks: &[Stack],
-    stream: &Stream,
-    sizes: Sizes,
-    stop: &AtomicBool,
-) -> Result<Vec<Contender>, ScenarioError> {
+fn contenders(stacks: &[Stack], stream: &Stream, sizes: Sizes, watch: &Watch) -> Result<Vec<Contender>, ScenarioError> {
     let make = |stack: &Stack| {
         let (operations, repeats) = if stack.batches { (sizes.optimized, sizes.repeats) } else { (sizes.baseline, 1) };
-        let player = prepare(stack, stream, stop)?;
+        let player = prepare(stack, stream, watch)?;
         Ok(Contender { stack: *stack, player, operations, repeats, rounds: Vec::new() })
     };
     stacks.iter().map(make).collect()
