@@ -156,7 +156,7 @@ fn floods_of_refused_commands_do_not_pile_up() {
     let policy = BlockPolicy { transactions: 10, interval: None, plan: Stack::OPTIMIZED.plan };
     let never = Arc::new(Watch::new());
     let engine = joulebook::optimized::Optimized::new(params.rules);
-    let mut node = Node::new(engine, 1, params, policy, Clock::System, never, None);
+    let mut node = Node::new(engine, 1, params, policy, Clock::system(), never, None);
     let refused = Command::Burn { account: AccountId(9), amount: 1 };
     for _ in 0..100 {
         node.submit(&[refused; 50], 1).unwrap();
@@ -180,7 +180,7 @@ fn a_cancelled_search_and_a_failing_sink_stop_the_node_with_their_reason() {
             let plan = joulebook::node::SealPlan { beside, ..Stack::OPTIMIZED.plan };
             let policy = BlockPolicy { transactions: 20, interval: None, plan };
             let engine = joulebook::optimized::Optimized::new(profile.rules);
-            let mut node = Node::new(engine, 1, params, policy, Clock::System, stop.clone(), sink);
+            let mut node = Node::new(engine, 1, params, policy, Clock::system(), stop.clone(), sink);
             if cancel {
                 std::thread::spawn(move || {
                     std::thread::sleep(std::time::Duration::from_millis(20));

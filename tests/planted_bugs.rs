@@ -218,6 +218,20 @@ const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
+        what: "verify: a sequence of an earlier block passes",
+        file: "src/block/check.rs",
+        right: "sequence <= before.sequence",
+        wrong: "(transaction > 0 && sequence <= before.sequence)",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "order ids: one that stays is forgotten when the window grows",
+        file: "src/optimized/order_ids.rs",
+        right: "            stays\n        });",
+        wrong: "            false\n        });",
+        caught_by: UNIT,
+    },
+    Bug {
         what: "verify: a transaction written down twice passes",
         file: "src/block/check.rs",
         right: "found != u64::from(seal.transactions)",

@@ -2,7 +2,7 @@
 //! about the market.
 
 use joulebook::baseline::Baseline;
-use joulebook::block::{BlockError, ChainParams, ChainReader, Tip, check_block};
+use joulebook::block::{BlockError, ChainParams, ChainReader, LastTransaction, Tip, check_block};
 use joulebook::command::{Batch, Command, NewOrder};
 use joulebook::engine::{Engine, audit, state_digest};
 use joulebook::event::{Event, EventLog, Reject};
@@ -277,7 +277,7 @@ fn an_unmined_block_is_not_valid() {
     let mut reader = ChainReader::open(std::fs::File::open(&path).unwrap()).unwrap();
     let params: ChainParams = *reader.params();
     let mut block = reader.next_block().unwrap().unwrap();
-    check_block(&block, &Tip::genesis(params)).expect("as sealed");
+    check_block(&block, &Tip::genesis(params), LastTransaction::default()).expect("as sealed");
     // Four bits of work: most other nonces do not have it.
     block.header.nonce = (block.header.nonce + 1..)
         .find(|&nonce| {
@@ -285,6 +285,6 @@ fn an_unmined_block_is_not_valid() {
             block.header.hash()[31] >> 4 != 0
         })
         .unwrap();
-    let refused = check_block(&block, &Tip::genesis(params)).unwrap_err();
+    let refused = check_block(&block, &Tip::genesis(params), LastTransaction::default()).unwrap_err();
     assert!(matches!(refused, BlockError::Work { .. }), "{refused}");
 }

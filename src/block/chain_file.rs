@@ -316,7 +316,7 @@ fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Tip, check_block, sample};
+    use super::super::{LastTransaction, Tip, check_block, sample};
     use super::*;
 
     const HEAD_LEN: usize = 12 + ChainParams::ENCODED_LEN + CHECK_LEN;
@@ -339,11 +339,12 @@ mod tests {
         assert_eq!(*ChainReader::open(&bytes[..]).unwrap().params(), sample::params());
         let blocks = sample::read(&bytes).unwrap();
         assert_eq!(blocks.len(), 4);
-        let (mut tip, mut first) = (Tip::genesis(sample::params()), 1);
+        let (mut tip, mut last, mut first) = (Tip::genesis(sample::params()), LastTransaction::default(), 1);
         for (height, stored) in blocks.iter().enumerate() {
             let body = sample::body(first, 3 + 5 * height as u64);
             assert!(body.transactions().eq(stored.transactions()), "block {height}");
-            let hash = check_block(stored, &tip).unwrap();
+            let hash = check_block(stored, &tip, last).unwrap();
+            last = last.of(&stored.commands);
             tip.extend(&stored.header, hash);
             first += 3 + 5 * height as u64;
         }

@@ -2,9 +2,28 @@
 
 use super::leaves::append_leaves;
 use super::{Header, StoredBlock, Tip, merkle};
+use crate::command::Sequenced;
 use crate::event::is_accepted;
 use crate::hash::{Digest, Platform, sha256d, to_hex};
+use crate::types::{Sequence, TimeNs};
 use thiserror::Error;
+
+/// The transaction before a block, which the block's own must come after: an order's id is its sequence, so no sequence may
+/// come twice in a chain. The default stands before the first one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastTransaction {
+    /// Its sequence.
+    pub sequence: Sequence,
+    /// When it was sequenced, in ns.
+    pub time: TimeNs,
+}
+
+impl LastTransaction {
+    /// Of a list, or of what was before it.
+    pub fn of(self, commands: &[Sequenced]) -> Self {
+        commands.last().map_or(self, |last| LastTransaction { sequence: last.sequence, time: last.time })
+    }
+}
 
 /// Why a block is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,18 +49,20 @@ pub enum BlockError {
     Empty { block: u64 },
     #[error("block {block}: transaction {transaction} is a refused command, or has no events")]
     Refused { block: u64, transaction: usize },
-    #[error("block {block}: its sequences are not ascending, or not those that its seal says ({first} to {last})")]
+    #[error("block {block}: its first and last sequence are not those that its seal says ({first} to {last})")]
     Sequences { block: u64, first: u64, last: u64 },
+    #[error("block {block}: transaction {transaction} has sequence {sequence} and time {time}, not after {before:?}")]
+    Order { block: u64, transaction: usize, sequence: u64, time: u64, before: LastTransaction },
     #[error("block {block}: its contents have Merkle root {found}, its header says {expected}")]
     MerkleRoot { block: u64, expected: String, found: String },
 }
 
-/// Checks that a block can be the next one behind `tip`, and that it holds what its header commits to. Returns its hash. What this cannot tell is
+/// Checks that a block can be the next one behind `tip`, whose last transaction was `previous`, and that it holds what its header commits to. Returns its hash. What this cannot tell is
 /// whether the events and the state root are right: that takes a replay.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_block(stored: &StoredBlock, tip: &Tip) -> Result<Digest, BlockError> {
+pub fn check_block(stored: &StoredBlock, tip: &Tip, previous: LastTransaction) -> Result<Digest, BlockError> {
     let block = tip.height();
     let hash = tip.check(&stored.header)?;
     let seal = &stored.seal;
@@ -58,8 +79,15 @@ pub fn check_block(stored: &StoredBlock, tip: &Tip) -> Result<Digest, BlockError
     if let Some(transaction) = stored.transactions().position(|(_, events)| events.is_empty() || !is_accepted(events)) {
         return Err(BlockError::Refused { block, transaction });
     }
-    let ascending = stored.commands.is_sorted_by(|a, b| a.sequence < b.sequence);
-    if !ascending || first.sequence != seal.first_sequence || last.sequence != seal.last_sequence {
+    let mut before = previous;
+    for (transaction, &Sequenced { sequence, time, .. }) in stored.commands.iter().enumerate() {
+        // The last of all sequences has no successor, and is never given.
+        if sequence <= before.sequence || sequence == Sequence::MAX || time < before.time {
+            return Err(BlockError::Order { block, transaction, sequence, time, before });
+        }
+        before = LastTransaction { sequence, time };
+    }
+    if first.sequence != seal.first_sequence || last.sequence != seal.last_sequence {
         return Err(BlockError::Sequences { block, first: seal.first_sequence, last: seal.last_sequence });
     }
     let expected = Header::seconds(last.time);
@@ -95,6 +123,10 @@ mod tests {
         (blocks.next().unwrap(), blocks.next().unwrap())
     }
 
+    fn behind(block: &StoredBlock) -> LastTransaction {
+        LastTransaction::default().of(&block.commands)
+    }
+
     /// What is said of the second block after this change. Its Merkle root and work are done again, so that nothing but
     /// the change is wrong with it.
     fn refusal(change: impl FnOnce(&mut StoredBlock)) -> BlockError {
@@ -102,7 +134,7 @@ mod tests {
         change(&mut second);
         second.header.merkle_root = merkle::root(&second.leaves());
         second.header = sample::mine(second.header);
-        check_block(&second, &sample::tip_behind(&first)).unwrap_err()
+        check_block(&second, &sample::tip_behind(&first), behind(&first)).unwrap_err()
     }
 
     #[test]
@@ -122,7 +154,12 @@ mod tests {
         assert_eq!(refusal(|b| b.seal.transactions += 1), Count { block, expected, found });
         assert!(matches!(refusal(|b| b.seal.first_sequence -= 1), Sequences { block: 1, .. }));
         assert!(matches!(refusal(|b| b.seal.last_sequence += 1), Sequences { block: 1, .. }));
-        assert!(matches!(refusal(|b| b.commands[2].sequence = b.commands[1].sequence), Sequences { .. }));
+        assert!(matches!(refusal(|b| b.commands[2].sequence = b.commands[1].sequence), Order { transaction: 2, .. }));
+        assert!(matches!(refusal(|b| b.commands[2].time = b.commands[1].time - 1), Order { transaction: 2, .. }));
+        // A sequence of the block before, also where the seal says the same.
+        let repeated = refusal(|b| (b.commands[0].sequence, b.seal.first_sequence) = (1, 1));
+        assert!(matches!(repeated, Order { block: 1, transaction: 0, sequence: 1, .. }), "{repeated}");
+        assert!(matches!(refusal(|b| b.commands.last_mut().unwrap().sequence = u64::MAX), Order { .. }));
         let empty = refusal(|b| {
             b.seal.transactions = 0;
             (b.commands, b.events, b.ends) = Default::default();
@@ -143,7 +180,7 @@ mod tests {
     #[test]
     fn a_block_that_lost_its_work_or_its_contents_is_refused() {
         let (first, second) = blocks();
-        let check = |stored: &StoredBlock| check_block(stored, &sample::tip_behind(&first));
+        let check = |stored: &StoredBlock| check_block(stored, &sample::tip_behind(&first), behind(&first));
         assert_eq!(check(&second), Ok(second.header.hash()));
         let target = Target::from_bits(second.header.bits).unwrap();
         for nonce in 0..64 {
@@ -173,7 +210,7 @@ mod tests {
         let (events, mut ends) = (std::mem::take(&mut body.log.events), std::mem::take(&mut body.log.ends));
         let stored =
             StoredBlock { header, seal, commands: commands.clone(), events: events.clone(), ends: ends.clone() };
-        let check = |stored| check_block(stored, &sample::tip_behind(&first));
+        let check = |stored| check_block(stored, &sample::tip_behind(&first), behind(&first));
         assert_eq!(check(&stored), Ok(header.hash()));
         let last = events[ends[0] as usize..].to_vec();
         let events = [events, last].concat();

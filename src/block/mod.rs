@@ -19,7 +19,7 @@ mod tip;
 
 pub use body::{Body, Stamp, leaf, transaction_message};
 pub use chain_file::{ChainFileError, ChainReader, ChainWriter, StoredBlock};
-pub use check::{BlockError, check_block};
+pub use check::{BlockError, LastTransaction, check_block};
 pub use header::Header;
 pub use header_chain::{HeaderChain, HeaderFileError};
 pub use params::{ChainParams, ParamsError, Retarget};

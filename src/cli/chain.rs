@@ -12,7 +12,7 @@ use joulebook::node::verify::verify;
 use joulebook::report::{count, kwh, price, watt};
 use joulebook::types::Side;
 use std::fmt::Write;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -132,10 +132,10 @@ impl Prove {
 impl CheckProof {
     /// Checks and says what is proven.
     pub fn execute(&self) -> Result<u8, Failure> {
-        let text = fs::read(&self.proof).map_err(|error| unreadable(&self.proof, error))?;
+        let text = read_bounded(&self.proof)?;
         let proof: TradeProof =
             serde_json::from_slice(&text).map_err(|error| refused(&self.proof, format!("not a proof: {error}")))?;
-        let bytes = fs::read(&self.headers).map_err(|error| unreadable(&self.headers, error))?;
+        let bytes = read_bounded(&self.headers)?;
         let chain = HeaderChain::decode(&bytes).map_err(|error| refused(&self.headers, error))?;
         let (command, events) = proof.check(&chain).map_err(|error| refused(&self.proof, error))?;
         let (tip, work) = chain.check().expect("checked with the proof");
@@ -163,6 +163,18 @@ fn not_the_chain(out: &Pending, chain: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A file of at most 1 GiB, that is of thirteen million headers: what is larger is not what it should be.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, Failure> {
+    const MOST: u64 = 1 << 30;
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(MOST + 1).read_to_end(&mut bytes);
+    match read {
+        Err(error) => Err(unreadable(path, error)),
+        Ok(length) if length as u64 > MOST => Err(refused(path, format!("more than {MOST} bytes"))),
+        Ok(_) => Ok(bytes),
+    }
+}
+
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {
     Failure::usage(format!("{} cannot be read: {error}", path.display()))
 }
@@ -173,7 +185,7 @@ fn refused(path: &Path, error: impl std::fmt::Display) -> Failure {
 
 fn open(path: &Path) -> Result<File, Failure> {
     if path.is_dir() {
-        return Err(Failure::usage(format!("{} is a directory, not a chain file", path.display())));
+        return Err(Failure::usage(format!("{} is a directory, not a file", path.display())));
     }
     File::open(path).map_err(|error| unreadable(path, error))
 }

@@ -45,7 +45,7 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::Run,
-    /// Hash with this kernel instead of the fastest: avx512, sha-ni, avx2 or portable
+    /// Hash with this kernel instead of the fastest: avx512, sha-ni, avx2 or portable (behind the command, if there is one)
     #[arg(long, global = true, value_name = "NAME")]
     isa: Option<String>,
 }

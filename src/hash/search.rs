@@ -35,7 +35,11 @@ impl NonceSearch {
         while next < end {
             // The last batch may reach past the range, and past the last nonce: what it finds there is left out.
             let batches = (end - next).div_ceil(lanes).min(u64::from(u32::MAX));
-            let found = platform.scan(&self.header, &self.job, next as u32, batches as u32, self.top)?;
+            let Some(found) = platform.scan(&self.header, &self.job, next as u32, batches as u32, self.top) else {
+                // One lane's 2^32 batches are one more than fit: go on behind those that were tried.
+                next += batches * lanes;
+                continue;
+            };
             let first = next + u64::from(found.first.wrapping_sub(next as u32));
             let mut left = found.lanes;
             while left != 0 {

@@ -236,7 +236,7 @@ fn compress(states: &mut States, w: [Each; 4]) {
     *states = add(states, &before);
 }
 
-/// Rounds 4 to 63, or to 61 if the `LAST` two do not matter.
+/// Rounds 4 to 63, or to 61 if only the `TOP` word of the digest is wanted.
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 fn compress_rest<const TOP: bool>(states: &mut States, mut w: [Each; 4]) {

@@ -52,8 +52,6 @@ pub struct Node<E: Engine> {
     filling: ClosedBlock,
     /// Time of the first command of the block being filled.
     opened: TimeNs,
-    /// Time of the last command.
-    last_time: TimeNs,
     sealing: Sealing,
     sample_latency: bool,
 }
@@ -98,7 +96,7 @@ impl<E: Engine> Node<E> {
             Sealing::Here { station: Box::new(station), spare: ClosedBlock::default() }
         };
         let filling = ClosedBlock::default();
-        Node { engine, clock, next, policy, filling, opened: 0, last_time: 0, sealing, sample_latency: false }
+        Node { engine, clock, next, policy, filling, opened: 0, sealing, sample_latency: false }
     }
 
     /// From now on, the time from submission to sealed block is recorded for each call of [`submit`](Self::submit).
@@ -118,9 +116,7 @@ impl<E: Engine> Node<E> {
     /// # Errors
     /// The sealing of a block failed or was cancelled; the node must not be used any more then.
     pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
-        // A system's clock may be set back; the time of commands, and so of headers, never is.
-        let time = self.clock.read(self.next).max(self.last_time);
-        self.last_time = time;
+        let time = self.clock.read(self.next);
         if let Some(interval) = self.policy.interval
             && self.filling.transactions > 0
             && time.saturating_sub(self.opened) >= interval

@@ -1,6 +1,8 @@
 //! Verification of a chain file by a third party: the structure of every block, then everything again by replay.
 
-use crate::block::{BlockError, ChainFileError, ChainParams, ChainReader, StateTree, StoredBlock, Tip, check_block};
+use crate::block::{
+    BlockError, ChainFileError, ChainParams, ChainReader, LastTransaction, StateTree, StoredBlock, Tip, check_block,
+};
 use crate::command::{Batch, Sequenced};
 use crate::engine::{AccountRecord, Engine};
 use crate::event::{Event, EventLog};
@@ -96,10 +98,11 @@ pub fn verify<R: Read>(source: R, progress: &mut dyn FnMut(u64)) -> Result<Verif
         work_log2: f64::NEG_INFINITY,
     };
     let mut work = 0.0;
-    let mut tip = Tip::genesis(params);
+    let (mut tip, mut last) = (Tip::genesis(params), LastTransaction::default());
     while let Some(block) = reader.next_block()? {
         let height = verified.blocks;
-        verified.tip = check_block(&block, &tip)?;
+        verified.tip = check_block(&block, &tip, last)?;
+        last = last.of(&block.commands);
         tip.extend(&block.header, verified.tip);
         verified.fills += replay.block(height, &block)?;
         verified.transactions += u64::from(block.seal.transactions);
@@ -108,6 +111,9 @@ pub fn verify<R: Read>(source: R, progress: &mut dyn FnMut(u64)) -> Result<Verif
         work += block.header.work();
         verified.work_log2 = f64::log2(work);
         progress(verified.blocks);
+    }
+    if verified.blocks == 0 {
+        return Err(BlockError::Empty { block: 0 }.into());
     }
     Ok(verified)
 }

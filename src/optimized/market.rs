@@ -265,7 +265,8 @@ impl<L: Ledger> Market<L> {
         } else {
             let price = limit.expect("only limit orders rest");
             let handle = self.book.insert(side, price, wh, Tag { id, account });
-            self.ids.insert(id, handle);
+            let Market { book, ids, .. } = self;
+            ids.insert(id, handle, |handle| book.get(handle).expect("it rests").tag.id);
             events.push(Event::Rested { order: id, price, wh });
         }
     }

@@ -3,7 +3,7 @@
 //! | part | holds | shape |
 //! |---|---|---|
 //! | [`book`] | resting orders in price-time priority | slab arena, level vectors, bitmap of prices |
-//! | [`order_ids`] | order id -> handle | open addressing, 8 bytes an entry |
+//! | [`order_ids`] | order id -> handle | a window of recent ids, a hash table for those who stay |
 //! | [`columns`] | balances with escrow | struct of arrays |
 //! | [`market`] | the rules: check, reserve, match, settle | generic over the ledger |
 //! | [`market_data`] | the best levels, kept current | two small arrays |
