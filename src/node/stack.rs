@@ -69,7 +69,7 @@ impl Stack {
         },
         Stack {
             name: "+book",
-            change: "slab arena, level vectors, bitmap of prices, order id table, kept depth",
+            change: "one arena of orders and levels, 64-way price ladder, order id table, kept depth",
             engine: EngineKind::BookOverMaps,
             parallel_reads: false,
             batches: false,

@@ -7,7 +7,6 @@
 //!
 //! The loops ask for the same of every command, needed or not: a hint costs less than a branch that nobody can predict.
 
-use super::book::ArenaHint;
 use super::market::Market;
 use crate::command::{Batch, Command, NewOrder};
 use crate::engine::Ledger;
@@ -27,7 +26,6 @@ const FRONT_ACCOUNTS: usize = 4;
 
 /// What looking ahead remembers from group to group.
 pub(super) struct LookAhead {
-    arena: ArenaHint,
     /// The orders that the next group names, so that its commands are not told apart again: nobody can predict which they
     /// are.
     named: [OrderId; GROUP],
@@ -41,7 +39,7 @@ impl<L: Ledger> Market<L> {
         if bytes <= CACHE_BYTES || batch.commands.len() <= GROUP {
             return None;
         }
-        let mut look = LookAhead { arena: self.book.arena_hint(), named: [OrderId(0); GROUP] };
+        let mut look = LookAhead { named: [OrderId(0); GROUP] };
         self.fetch_named(&mut look, batch, 0);
         self.fetch_found(&look);
         self.fetch_named(&mut look, batch, 1);
@@ -69,16 +67,16 @@ impl<L: Ledger> Market<L> {
     /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
     fn fetch_found(&self, look: &LookAhead) {
         for &order in &look.named {
-            look.arena.prefetch(self.ids.guess(order));
+            self.book.prefetch(self.ids.guess(order));
         }
         for side in Side::BOTH {
             for (at, handle) in self.book.front_handles(side).take(FRONT_ORDERS).enumerate() {
-                look.arena.prefetch(handle);
+                self.book.prefetch(handle);
                 if at < FRONT_ACCOUNTS
-                    && let Some(order) = self.book.get(handle)
+                    && let Some(tag) = self.book.tag(handle)
                 {
-                    self.ids.prefetch(order.tag.id);
-                    self.ledger.prefetch(order.tag.account);
+                    self.ids.prefetch(OrderId(tag.0));
+                    self.ledger.prefetch(AccountId(tag.1));
                 }
             }
         }

@@ -35,7 +35,7 @@ impl MarketData {
 
     /// Reads the sides again on which something changed within the kept levels. Once per batch, not per command.
     #[inline]
-    pub fn refresh<T: Copy>(&mut self, book: &mut Book<T>) {
+    pub fn refresh(&mut self, book: &mut Book) {
         for side in Side::BOTH {
             let top = &mut self.sides[side as usize];
             // With room for one more level, a change at any price can matter.

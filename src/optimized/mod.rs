@@ -2,21 +2,21 @@
 //!
 //! | part | holds | shape |
 //! |---|---|---|
-//! | [`book`] | resting orders in price-time priority | slab arena, level vectors, bitmap of prices |
+//! | [`book`] | resting orders in price-time priority; stands alone | rings of orders in one array, a 64-way ladder of prices |
 //! | [`order_ids`] | order id -> handle | a window of recent ids, a hash table for those who stay |
 //! | [`columns`] | balances with escrow | struct of arrays |
-//! | [`market`] | the rules: check, reserve, match, settle | generic over the ledger |
+//! | [`market`] | the rules: check, reserve, match | generic over the ledger |
+//! | `settle` | what a fill does: delivery versus payment | the book's sink |
 //! | [`market_data`] | the best levels, kept current | two small arrays |
 
-pub mod bitmap;
 pub mod book;
 pub mod columns;
-pub mod level;
 mod look_ahead;
 pub mod market;
 pub mod market_data;
 pub mod order_ids;
 mod prefetch;
+mod settle;
 
 pub use columns::Columns;
 pub use market::Market;

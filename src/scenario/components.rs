@@ -6,14 +6,14 @@
 
 use super::player::{Player, Setting};
 use super::{Component, Kind};
-use crate::command::{Batch, Command};
+use crate::command::{self, Batch, Command};
 use crate::engine::Engine;
 use crate::event::EventLog;
 use crate::measure::median;
 use crate::node::{NodeError, SealPlan, Stack, StageTimes};
 use crate::optimized::Optimized;
-use crate::optimized::book::Book;
-use crate::types::{Rules, Side};
+use crate::optimized::book::{Band, Book, Fill, NewOrder, Tag};
+use crate::types::Rules;
 use crate::workload::Stream;
 use std::cmp::Ordering;
 use std::hint::black_box;
@@ -151,29 +151,16 @@ fn time_engine(stream: &Stream, commands: &[Command]) -> u64 {
 /// The same orders through the book alone: no accounts, no money, no ids, no events.
 fn time_book(stream: &Stream, commands: &[Command]) -> u64 {
     let Rules { price_min, price_max, tick, limits, .. } = stream.rules;
-    let mut book: Book<()> = Book::new(price_min, price_max, tick, limits.orders as usize);
-    stream.setup.iter().for_each(|command| match_alone(&mut book, command));
+    let mut book = Book::new(Band { min: price_min, max: price_max, tick }, limits.orders);
+    let mut filled = 0u64;
+    let mut place = |command: &Command| {
+        let Command::Place(command::NewOrder { side, limit, wh, .. }) = *command else { return };
+        let order = NewOrder { limit, ..NewOrder::new(side, wh, Tag::default()) };
+        book.place(&order, &mut |fill: &Fill| filled += u64::from(fill.wh)).expect("the engine accepted it, too");
+    };
+    stream.setup.iter().for_each(&mut place);
     let since = Instant::now();
-    commands.iter().for_each(|command| match_alone(&mut book, command));
-    black_box(&book);
+    commands.iter().for_each(&mut place);
+    black_box((&book, filled));
     since.elapsed().as_nanos() as u64
-}
-
-fn match_alone(book: &mut Book<()>, command: &Command) {
-    let Command::Place(order) = command else { return };
-    let limit = order.limit.expect("settlement uses limit orders");
-    let mut wh = order.wh;
-    while wh > 0 {
-        let Some(maker) = book.front(order.side.opposite()) else { break };
-        let trades = if order.side == Side::Buy { maker.price <= limit } else { maker.price >= limit };
-        if !trades {
-            break;
-        }
-        let filled = wh.min(maker.wh);
-        book.reduce(maker.handle, filled);
-        wh -= filled;
-    }
-    if wh > 0 {
-        book.insert(order.side, limit, wh, ());
-    }
 }

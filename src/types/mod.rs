@@ -125,7 +125,6 @@ pub fn cost(wh: Wh, price: Ticks) -> i64 {
 
 const _: () = {
     assert!(size_of::<AccountId>() == 4 && size_of::<OrderId>() == 8);
-    assert!(size_of::<Option<Side>>() == 1, "a spare value of Side keeps slab entries small");
     // 1 Wh at 1 tick is 1 unit: 10^-3 kWh x 10^-5 WATT/kWh = 10^-8 WATT.
     assert!(WH_PER_KWH * TICKS_PER_WATT_PER_KWH as u64 == UNITS_PER_WATT);
 };

@@ -1,0 +1,271 @@
+//! The memory of a book: one array of slots, in which orders and levels stand side by side.
+//!
+//! ```text
+//!        next  prev  owner  place  x                                  y
+//! order  ----  ----  level  key*   what is left | tag.1 (high half)   tag.0
+//! level  first last  LEVEL  key*   Wh of its orders                   number of its orders      * key x 2 + side
+//! free   ----        FREE
+//! ```
+//!
+//! The orders of a level form a ring that the level itself closes, so that an order is taken out of the middle, the front or
+//! the end by the same two stores. A slot is half a cache line. Those that are free form a stack: what was just used, and is
+//! in the cache, is used again first.
+
+use crate::optimized::prefetch::prefetch;
+use crate::types::Wh;
+
+/// The end of the stack of free slots.
+const END: u32 = u32::MAX;
+
+/// Instead of a level, in `owner`: the slot is free, or a level itself.
+const FREE: u32 = u32::MAX;
+const LEVEL: u32 = u32::MAX - 1;
+
+/// Slots that are added at a time.
+const GROWTH: usize = 64;
+
+/// The owner's mark on an order: twelve bytes of which the book knows nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tag(pub u64, pub u32);
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+struct Slot {
+    next: u32,
+    prev: u32,
+    owner: u32,
+    place: u32,
+    x: u64,
+    y: u64,
+}
+
+const _: () = assert!(size_of::<Slot>() == 32);
+
+/// An order, read from its slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The owner's mark.
+    pub tag: Tag,
+    /// What is left of it.
+    pub wh: Wh,
+    /// Key x 2 + side.
+    pub place: u32,
+}
+
+/// A level, read from its slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
+    /// Number of its orders.
+    pub orders: u32,
+    /// Energy of its orders.
+    pub wh: u64,
+}
+
+/// Orders and levels in one array.
+#[derive(Debug, Default)]
+pub struct Arena {
+    slots: Vec<Slot>,
+    /// Top of the stack of free slots.
+    free: u32,
+    orders: u32,
+}
+
+/// A clone has the capacity of its original, so that it is as warm.
+impl Clone for Arena {
+    fn clone(&self) -> Self {
+        let mut slots = Vec::with_capacity(self.slots.capacity());
+        slots.extend_from_slice(&self.slots);
+        Arena { slots, ..*self }
+    }
+}
+
+impl Arena {
+    /// An arena with address space for so many slots; memory that is not used is not touched.
+    pub fn new(slots: usize) -> Self {
+        Arena { slots: Vec::with_capacity(slots), free: END, orders: 0 }
+    }
+
+    /// Number of orders.
+    #[inline(always)]
+    pub fn orders(&self) -> u32 {
+        self.orders
+    }
+
+    /// The two slots that will be taken next: for an order, and for a level if it needs one.
+    #[inline(always)]
+    pub fn next_two(&mut self) -> (u32, u32) {
+        if self.free != END {
+            let second = self.slots[self.free as usize].next;
+            if second != END {
+                return (self.free, second);
+            }
+        }
+        self.grow();
+        (self.free, self.slots[self.free as usize].next)
+    }
+
+    /// Adds free slots, below those that are there.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        let start = self.slots.len() as u32;
+        assert!(start < LEVEL - GROWTH as u32, "the book has no handles left");
+        let above = self.free;
+        let next = |slot: u32| if slot + 1 == start + GROWTH as u32 { above } else { slot + 1 };
+        let new = (start..start + GROWTH as u32).map(|slot| Slot {
+            next: next(slot),
+            prev: END,
+            owner: FREE,
+            place: 0,
+            x: 0,
+            y: 0,
+        });
+        self.slots.extend(new);
+        self.free = start;
+    }
+
+    /// Takes the first, or both, of the slots that [`next_two`](Self::next_two) gave, and puts an order into the first one,
+    /// as the last one of a level: `level` if there is one, the second slot (`fresh`) if not.
+    #[inline(always)]
+    pub fn push_order(&mut self, slot: u32, (level, fresh): (u32, bool), order: Order) {
+        let second = self.slots[slot as usize].next;
+        let below_second = self.slots[second as usize].next;
+        // Selected, not branched upon: whether a price has orders already is anybody's guess.
+        self.free = if fresh { below_second } else { second };
+        self.orders += 1;
+        let at = &mut self.slots[level as usize];
+        let last = if fresh { level } else { at.prev };
+        at.prev = slot;
+        at.owner = LEVEL;
+        at.place = order.place;
+        at.x = if fresh { 0 } else { at.x } + u64::from(order.wh);
+        at.y = if fresh { 0 } else { at.y } + 1;
+        self.slots[last as usize].next = slot;
+        self.slots[slot as usize] = Slot {
+            next: level,
+            prev: last,
+            owner: level,
+            place: order.place,
+            x: u64::from(order.wh) | u64::from(order.tag.1) << 32,
+            y: order.tag.0,
+        };
+    }
+
+    /// Takes an order out; if it was the last one of its level, the level too. Returns the order and whether the level is gone.
+    ///
+    /// # Panics
+    /// If there is no such order.
+    #[inline(always)]
+    pub fn remove_order(&mut self, handle: u32) -> (Order, bool) {
+        let slot = self.slots[handle as usize];
+        assert!(slot.owner < LEVEL, "no order has handle {handle}");
+        let order = order(&slot);
+        self.slots[slot.prev as usize].next = slot.next;
+        self.slots[slot.next as usize].prev = slot.prev;
+        self.release(handle);
+        self.orders -= 1;
+        let level = &mut self.slots[slot.owner as usize];
+        level.x -= u64::from(order.wh);
+        level.y -= 1;
+        let gone = level.y == 0;
+        if gone {
+            self.release(slot.owner);
+        }
+        (order, gone)
+    }
+
+    #[inline(always)]
+    fn release(&mut self, slot: u32) {
+        let at = &mut self.slots[slot as usize];
+        at.owner = FREE;
+        at.next = self.free;
+        self.free = slot;
+    }
+
+    /// Takes energy off an order that keeps some. Returns its place.
+    #[inline(always)]
+    pub fn reduce(&mut self, handle: u32, wh: Wh) -> u32 {
+        let order = &mut self.slots[handle as usize];
+        debug_assert!(order.owner < LEVEL && wh < order.x as u32);
+        order.x -= u64::from(wh);
+        let (level, place) = (order.owner, order.place);
+        self.slots[level as usize].x -= u64::from(wh);
+        place
+    }
+
+    /// An order, if this is the handle of one.
+    #[inline(always)]
+    pub fn order(&self, handle: u32) -> Option<Order> {
+        let slot = self.slots.get(handle as usize)?;
+        (slot.owner < LEVEL).then(|| order(slot))
+    }
+
+    /// A level by its handle.
+    #[inline(always)]
+    pub fn level(&self, handle: u32) -> Level {
+        let slot = &self.slots[handle as usize];
+        Level { orders: slot.y as u32, wh: slot.x }
+    }
+
+    /// The oldest order of a level.
+    #[inline(always)]
+    pub fn first(&self, level: u32) -> u32 {
+        self.slots[level as usize].next
+    }
+
+    /// The handles of a level's orders, oldest first.
+    #[inline(always)]
+    pub fn handles(&self, level: u32) -> impl Iterator<Item = u32> {
+        let next = move |slot: u32| Some(self.slots[slot as usize].next).filter(|&next| next != level);
+        std::iter::successors(next(level), move |&slot| next(slot))
+    }
+
+    /// Asks for the memory of a slot. Any number will do.
+    #[inline(always)]
+    pub fn prefetch(&self, handle: u32) {
+        prefetch(&self.slots, handle as usize);
+    }
+
+    /// Bytes that this arena has touched.
+    pub fn memory(&self) -> usize {
+        size_of::<Slot>() * self.slots.len()
+    }
+
+    /// Panics unless each slot is free, or a level's, or one of its orders', and sums agree. Returns the levels.
+    #[doc(hidden)]
+    pub fn check(&self) -> Vec<(u32, u32)> {
+        let mut known = vec![false; self.slots.len()];
+        let mut see = |slot: u32| assert!(!std::mem::replace(&mut known[slot as usize], true), "slot {slot} twice");
+        let mut levels = Vec::new();
+        let mut orders = 0;
+        for (handle, level) in (0..).zip(&self.slots).filter(|(_, slot)| slot.owner == LEVEL) {
+            see(handle);
+            let (mut wh, mut count, mut prev) = (0, 0, handle);
+            for handle in self.handles(handle) {
+                see(handle);
+                let slot = &self.slots[handle as usize];
+                assert_eq!((slot.prev, slot.place), (prev, level.place), "order {handle}");
+                assert!(slot.x as u32 > 0, "order {handle} is filled");
+                (wh, count, prev) = (wh + (slot.x & 0xffff_ffff), count + 1, handle);
+            }
+            assert_eq!((level.x, level.y, level.prev), (wh, count, prev), "level {handle}");
+            assert!(count > 0, "level {handle} is empty");
+            orders += count;
+            levels.push((level.place, handle));
+        }
+        assert_eq!(orders, u64::from(self.orders));
+        let mut free = self.free;
+        while free != END {
+            see(free);
+            assert_eq!(self.slots[free as usize].owner, FREE);
+            free = self.slots[free as usize].next;
+        }
+        assert!(known.iter().all(|&known| known), "a slot is lost");
+        levels
+    }
+}
+
+#[inline(always)]
+fn order(slot: &Slot) -> Order {
+    Order { tag: Tag(slot.y, (slot.x >> 32) as u32), wh: slot.x as Wh, place: slot.place }
+}
