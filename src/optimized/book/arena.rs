@@ -13,6 +13,7 @@
 
 use crate::optimized::prefetch::prefetch;
 use crate::types::Wh;
+use std::hint::select_unpredictable;
 
 /// The end of the stack of free slots.
 const END: u32 = u32::MAX;
@@ -130,16 +131,16 @@ impl Arena {
     pub fn push_order(&mut self, slot: u32, (level, fresh): (u32, bool), order: Order) {
         let second = self.slots[slot as usize].next;
         let below_second = self.slots[second as usize].next;
-        // Selected, not branched upon: whether a price has orders already is anybody's guess.
-        self.free = if fresh { below_second } else { second };
+        // Whether a price has orders already is anybody's guess.
+        self.free = select_unpredictable(fresh, below_second, second);
         self.orders += 1;
         let at = &mut self.slots[level as usize];
-        let last = if fresh { level } else { at.prev };
+        let last = select_unpredictable(fresh, level, at.prev);
         at.prev = slot;
         at.owner = LEVEL;
         at.place = order.place;
-        at.x = if fresh { 0 } else { at.x } + u64::from(order.wh);
-        at.y = if fresh { 0 } else { at.y } + 1;
+        at.x = select_unpredictable(fresh, 0, at.x) + u64::from(order.wh);
+        at.y = select_unpredictable(fresh, 0, at.y) + 1;
         self.slots[last as usize].next = slot;
         self.slots[slot as usize] = Slot {
             next: level,

@@ -12,8 +12,10 @@
 //! from all others costs a fork and a leaf, 536 bytes.
 //!
 //! Fork 0 and leaf 0 are the empty ones. Whatever does not exist leads there, so that a search for what is not there needs no
-//! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When more than half of the
-//! leaves are empty and another place needs one, a hand that goes round them, as in a clock, takes the next empty one.
+//! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When three quarters of
+//! the leaves are empty and another place needs one, a hand that goes round them, as in a clock, takes the next empty one.
+
+use std::hint::select_unpredictable;
 
 /// No key.
 pub const NONE: u32 = u32::MAX;
@@ -27,8 +29,9 @@ const WIDTH: u32 = 64;
 /// Keys per fork.
 const BLOCK: u32 = WIDTH * WIDTH;
 
-/// Empty leaves that keep their places, beside as many as are in use.
+/// Leaves up to which the empty ones keep their places, and how many more for each that is in use.
 const LEAVES_KEPT: usize = 32;
+const KEPT_PER_LIVE: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -123,14 +126,31 @@ impl Ladder {
         let bit = 1 << rung(key);
         let is_fresh = leaf.members & bit == 0;
         let place = &mut leaf.at[rung(key)];
-        let handle = if is_fresh { fresh } else { *place };
+        let handle = select_unpredictable(is_fresh, fresh, *place);
         *place = handle;
         self.live += usize::from(leaf.members == 0);
         leaf.members |= bit;
-        self.forks[path.fork].members |= 1 << rung(key / WIDTH);
-        self.words[path.block / 64] |= 1 << (path.block % 64);
-        self.top |= 1 << (path.block / 64);
+        let fork = &mut self.forks[path.fork].members;
+        let was_empty = *fork == 0;
+        *fork |= 1 << rung(key / WIDTH);
+        if was_empty {
+            self.show(path.block);
+        }
         (handle, is_fresh)
+    }
+
+    #[cold]
+    fn show(&mut self, block: usize) {
+        self.words[block / 64] |= 1 << (block % 64);
+        self.top |= 1 << (block / 64);
+    }
+
+    #[cold]
+    fn hide(&mut self, block: usize) {
+        let word = &mut self.words[block / 64];
+        *word &= !(1 << (block % 64));
+        let word_empty = u64::from(*word == 0);
+        self.top &= !(word_empty << (block / 64));
     }
 
     /// Takes a key that is in use out of use.
@@ -143,15 +163,21 @@ impl Ladder {
         self.live -= leaf_empty as usize;
         let fork = &mut self.forks[path.fork].members;
         *fork &= !(leaf_empty << rung(key / WIDTH));
-        let fork_empty = u64::from(*fork == 0);
-        let word = &mut self.words[path.block / 64];
-        *word &= !(fork_empty << (path.block % 64));
-        let word_empty = u64::from(*word == 0);
-        self.top &= !(word_empty << (path.block / 64));
+        if *fork == 0 {
+            self.hide(path.block);
+        }
+    }
+
+    /// The smallest key in use, or [`NONE`], if there is none below `key`.
+    #[inline(always)]
+    pub fn first_from(&self, key: u32) -> u32 {
+        let block = key / BLOCK;
+        let fork = &self.forks[self.blocks[block as usize] as usize];
+        if fork.members == 0 { self.first() } else { self.first_in_fork(block, fork) }
     }
 
     /// The smallest key in use, or [`NONE`].
-    #[inline(always)]
+    #[cold]
     pub fn first(&self) -> u32 {
         if self.top == 0 { NONE } else { self.first_from_word(self.top.trailing_zeros()) }
     }
@@ -163,7 +189,11 @@ impl Ladder {
 
     #[inline(always)]
     fn first_in_block(&self, block: u32) -> u32 {
-        let fork = &self.forks[self.blocks[block as usize] as usize];
+        self.first_in_fork(block, &self.forks[self.blocks[block as usize] as usize])
+    }
+
+    #[inline(always)]
+    fn first_in_fork(&self, block: u32, fork: &Node) -> u32 {
         let at = fork.members.trailing_zeros();
         block * BLOCK + at * WIDTH + self.leaves[fork.at[rung(at)] as usize].members.trailing_zeros()
     }
@@ -215,7 +245,7 @@ impl Ladder {
 
     /// A leaf that is not in use: one that is empty and kept its place until now, or a new one.
     fn spare_leaf(&mut self) -> usize {
-        if self.leaves.len() > 2 * self.live + LEAVES_KEPT {
+        if self.leaves.len() > KEPT_PER_LIVE * self.live + LEAVES_KEPT {
             loop {
                 self.hand = if self.hand + 1 < self.leaves.len() { self.hand + 1 } else { 1 };
                 let leaf = &self.leaves[self.hand];
@@ -298,6 +328,8 @@ mod tests {
                     map.remove(&used);
                 }
                 assert_eq!(ladder.find(key), map.get(&key).copied(), "{keys} keys");
+                let first = map.keys().next().copied();
+                assert_eq!(ladder.first_from(first.unwrap_or(key)), first.unwrap_or(NONE), "{keys} keys");
                 assert_eq!(ladder.first(), map.keys().next().copied().unwrap_or(NONE), "{keys} keys");
                 let next = map.range(key + 1..).next().map_or(NONE, |(&next, _)| next);
                 assert_eq!(ladder.next_after(key), next, "{keys} keys, after {key}");
@@ -321,7 +353,7 @@ mod tests {
             ladder.get_or_insert(key, key);
             ladder.remove(key);
         }
-        assert!(ladder.leaves.len() <= 2 * 17 + LEAVES_KEPT + 1, "{}", ladder.leaves.len());
+        assert!(ladder.leaves.len() <= KEPT_PER_LIVE * 17 + LEAVES_KEPT + 1, "{}", ladder.leaves.len());
         ladder.check();
     }
 }

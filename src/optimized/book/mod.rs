@@ -357,7 +357,7 @@ impl Book {
             let ladder = &mut self.ladders[side as usize];
             ladder.remove(key);
             if key == self.best[side as usize] {
-                self.best[side as usize] = ladder.first();
+                self.best[side as usize] = ladder.first_from(key);
             }
         }
         self.resting(order)
