@@ -158,29 +158,26 @@ impl Arena {
     /// If there is no such order.
     #[inline(always)]
     pub fn remove_order(&mut self, handle: u32) -> (Order, bool) {
-        let slot = self.slots[handle as usize];
-        assert!(slot.owner < LEVEL, "no order has handle {handle}");
-        let order = order(&slot);
-        self.slots[slot.prev as usize].next = slot.next;
-        self.slots[slot.next as usize].prev = slot.prev;
-        self.release(handle);
+        let slot = &mut self.slots[handle as usize];
+        let Slot { next, prev, owner, .. } = *slot;
+        assert!(owner < LEVEL, "no order has handle {handle}");
+        let order = order(slot);
+        slot.owner = FREE;
+        slot.next = self.free;
+        self.slots[prev as usize].next = next;
+        self.slots[next as usize].prev = prev;
         self.orders -= 1;
-        let level = &mut self.slots[slot.owner as usize];
+        let level = &mut self.slots[owner as usize];
         level.x -= u64::from(order.wh);
         level.y -= 1;
         let gone = level.y == 0;
+        self.free = handle;
         if gone {
-            self.release(slot.owner);
+            level.owner = FREE;
+            level.next = handle;
+            self.free = owner;
         }
         (order, gone)
-    }
-
-    #[inline(always)]
-    fn release(&mut self, slot: u32) {
-        let at = &mut self.slots[slot as usize];
-        at.owner = FREE;
-        at.next = self.free;
-        self.free = slot;
     }
 
     /// Takes energy off an order that keeps some. Returns its place.

@@ -138,8 +138,11 @@ impl Book {
             return Err(Refused::NotFillable);
         }
         let left = self.execute(side, limit, wh, sink);
-        let rests = left > 0 && time_in_force == TimeInForce::Gtc;
-        let rests = rests.then(|| self.insert(side, limit.expect("it is a limit order"), left, tag));
+        // Only a limit order may be GTC.
+        let rests = match limit {
+            Some(price) if left > 0 && time_in_force == TimeInForce::Gtc => Some(self.insert(side, price, left, tag)),
+            _ => None,
+        };
         Ok(Placed { filled: wh - left, rests })
     }
 
