@@ -9,6 +9,7 @@ pub mod command;
 pub mod event;
 pub mod hash;
 pub mod measure;
+pub mod ring;
 
 pub mod block;
 pub mod engine;
