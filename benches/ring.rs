@@ -1,10 +1,10 @@
-//! `cargo bench --bench ring`: the ring beside `rtrb` and `crossbeam`, a thread on each end, in interleaved rounds. What arrives
-//! is summed up and must be what was pushed. Under `cargo test` it runs once, small.
+//! `cargo bench --bench ring`: the ring beside `rtrb` and `crossbeam`, a thread on each end, in interleaved rounds.
+//! What arrives is summed up and must be what was pushed. Under `cargo test` it runs once, small.
 //!
-//! The pattern is a matcher's: it pushes one record at a time, as it comes about. `rtrb` has no batched publishing for that, so
-//! it stands here in four ways: by itself, and by the two wrappers that could be put around it, records being staged in an
-//! array and handed over by 32, or written into an open chunk that is asked for again each time and committed every 32; and,
-//! for comparison, filling a whole chunk from an iterator, which a matcher cannot do.
+//! The pattern is a matcher's: it pushes one record at a time, as it comes about. `rtrb` has no batched publishing for
+//! that, so it stands here in four ways: by itself, and by the two wrappers that could be put around it, records being
+//! staged in an array and handed over by 32, or written into an open chunk that is asked for again each time and
+//! committed every 32; and, for comparison, filling a whole chunk from an iterator, which a matcher cannot do.
 //!
 //! Figures are medians; a ratio's interval holds the true median with 95 % probability, above 1 is faster than ours.
 
@@ -74,8 +74,8 @@ fn main() {
     round_trips(&size);
 }
 
-/// Puts the calling thread on one CPU, so that the two ends never share one. Elsewhere than on Linux, and where it is not
-/// allowed, the system chooses.
+/// Puts the calling thread on one CPU, so that the two ends never share one. Elsewhere than on Linux, and where it is
+/// not allowed, the system chooses.
 fn pin(cpu: usize) {
     #[cfg(target_os = "linux")]
     {

@@ -1,10 +1,10 @@
 //! The ring under loom, which runs a test once for every order of events that the memory model allows, with every value
 //! that a load may see, and fails when a slot is written while it is read.
 //!
-//! What it caught, each planted alone (`tests/planted_bugs.rs` plants them again): `Relaxed` instead of `Release` where the
-//! producer publishes, and where it publishes because the ring is full; instead of `Acquire` where the consumer looks; instead
-//! of either where places are given back and where the producer looks for them; places given back before they are read; a ring
-//! that takes one record too many; an end that is seen before the last batch.
+//! What it caught, each planted alone (`tests/planted_bugs.rs` plants them again): `Relaxed` instead of `Release` where
+//! the producer publishes, and where it publishes because the ring is full; instead of `Acquire` where the consumer
+//! looks; instead of either where places are given back and where the producer looks for them; places given back before
+//! they are read; a ring that takes one record too many; an end that is seen before the last batch.
 
 use super::spsc::{Consumer, Index, Memory, Producer, starting_at};
 use loom::cell::Cell;

@@ -89,13 +89,14 @@ impl<T: Copy> Slot<T> for UnsafeCell<MaybeUninit<T>> {
 
     #[inline(always)]
     unsafe fn read(&self, show: impl FnOnce(&T)) {
-        // SAFETY: the caller's promise: initialized, and not written while the reference lives, which ends with the call.
+        // SAFETY: the caller's promise: initialized, and not written while the reference lives, which ends with the
+        // call.
         show(unsafe { (*self.get()).assume_init_ref() });
     }
 }
 
-/// A cell that fails the model when it is read while it may be written. Here and not in `model.rs`, because implementing an
-/// `unsafe` method counts as unsafe code.
+/// A cell that fails the model when it is read while it may be written. Here and not in `model.rs`, because
+/// implementing an `unsafe` method counts as unsafe code.
 #[cfg(test)]
 impl<T: Copy> Slot<T> for loom::cell::Cell<Option<T>> {
     fn empty() -> Self {
@@ -131,7 +132,8 @@ impl<S> Slots<S> {
         let bytes = unsafe { alloc(layout) };
         let Some(first) = NonNull::new(bytes.cast::<S>()) else { handle_alloc_error(layout) };
         for offset in 0..layout.size() {
-            // SAFETY: within the allocation. Volatile, because nothing else would keep the compiler from leaving it out.
+            // SAFETY: within the allocation. Volatile, because nothing else would keep the compiler from leaving it
+            // out.
             unsafe { bytes.add(offset).write_volatile(0) };
         }
         for at in 0..capacity {
@@ -194,8 +196,8 @@ pub struct Consumer<T: Copy, M: Memory = Native> {
     shared: Arc<Shared<T, M>>,
 }
 
-// SAFETY: a handle reaches slots that are its own for the time being, indices that are atomic, and its own fields. The records
-// go to another thread, so they must be `Send`. (Neither handle is `Sync` or `Clone`: each side is one thread.)
+// SAFETY: a handle reaches slots that are its own for the time being, indices that are atomic, and its own fields. The
+// records go to another thread, so they must be `Send`. (Neither handle is `Sync` or `Clone`: each side is one thread.)
 unsafe impl<T: Copy + Send, M: Memory> Send for Producer<T, M> {}
 // SAFETY: as above.
 unsafe impl<T: Copy + Send, M: Memory> Send for Consumer<T, M> {}
@@ -233,7 +235,8 @@ pub(super) fn starting_at<T: Copy, M: Memory>(
 }
 
 impl<T: Copy, M: Memory> Producer<T, M> {
-    /// Puts a record in, to be published with its batch. Gives it back if the ring is full; then all before it is published.
+    /// Puts a record in, to be published with its batch. Gives it back if the ring is full; then all before it is
+    /// published.
     #[inline(always)]
     pub fn push(&mut self, record: T) -> Result<(), T> {
         if self.next == self.limit {
@@ -242,8 +245,8 @@ impl<T: Copy, M: Memory> Producer<T, M> {
                 return Err(record);
             }
         }
-        // SAFETY: `next` is below `limit`: the consumer gave this slot back, by a release that `publish_and_look` acquired,
-        // or never had it, and gets it when `publish` says so.
+        // SAFETY: `next` is below `limit`: the consumer gave this slot back, by a release that `publish_and_look`
+        // acquired, or never had it, and gets it when `publish` says so.
         unsafe { self.slot(self.next).as_ref().write(record) };
         self.next = self.next.wrapping_add(1);
         if self.next & self.interval_mask == 0 {
@@ -271,8 +274,8 @@ impl<T: Copy, M: Memory> Producer<T, M> {
 }
 
 impl<T: Copy> Producer<T> {
-    /// Pushes, and waits while the ring is full: turns for some microseconds, then lets other threads have the core between
-    /// its tries. Gives the record back if the ring is full and nobody will ever read it.
+    /// Pushes, and waits while the ring is full: turns for some microseconds, then lets other threads have the core
+    /// between its tries. Gives the record back if the ring is full and nobody will ever read it.
     #[inline(always)]
     pub fn push_spin(&mut self, mut record: T) -> Result<(), T> {
         let mut tries = 0;
@@ -317,8 +320,8 @@ impl<T: Copy, M: Memory> Shared<T, M> {
 }
 
 impl<T: Copy, M: Memory> Consumer<T, M> {
-    /// Shows up to `max` published records, oldest first, and then gives their places back all at once; how many there were.
-    /// If `each` panics, none are given back: they come again.
+    /// Shows up to `max` published records, oldest first, and then gives their places back all at once; how many there
+    /// were. If `each` panics, none are given back: they come again.
     #[inline]
     pub fn drain(&mut self, max: usize, mut each: impl FnMut(&T)) -> usize {
         if self.next == self.published {
@@ -335,7 +338,8 @@ impl<T: Copy, M: Memory> Consumer<T, M> {
             // SAFETY: these are some of the slots, which live as long as `shared`.
             let slots = unsafe { NonNull::slice_from_raw_parts(self.slots.add(at), count).as_ref() };
             for slot in slots {
-                // SAFETY: it was written before the release that `published` was acquired from, and is given back below.
+                // SAFETY: it was written before the release that `published` was acquired from, and is given back
+                // below.
                 unsafe { slot.read(&mut each) };
             }
         }
