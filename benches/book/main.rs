@@ -3,8 +3,8 @@
 //! and how often. `cargo bench --bench book -- match` measures the cases whose names contain a word. Under `cargo
 //! test`, everything runs once, small.
 //!
-//! `orderbook-rs` needs a newer compiler than joulebook and a hundred seconds of CPU time to build. It has a program of
-//! its own, with all of this: `cargo run --release --bin book` in `profiling/peers`.
+//! `orderbook-rs` needs a newer Rust than joulebook. It has a program of its own, with all of this: `cargo run --release
+//! --bin book` in `profiling/peers`.
 
 mod lab;
 

@@ -180,8 +180,9 @@ fn replaced(command: Command, random: &mut Random) -> Command {
     Command::Message(FlowMessage::Modify { id, price: price_on(side, random), wh: wh + 1 })
 }
 
-fn shuffle(ids: &mut [u32], random: &mut Random) {
-    for last in (1..ids.len()).rev() {
-        ids.swap(last, random.below(last as u64 + 1) as usize);
+/// All orders are equally likely.
+pub fn shuffle<T>(items: &mut [T], random: &mut Random) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, random.below(last as u64 + 1) as usize);
     }
 }

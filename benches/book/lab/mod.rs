@@ -11,17 +11,17 @@ mod lobster;
 mod matchcore;
 mod ours;
 
-use cases::{Case, FLOW_SEED};
+use cases::{Case, FLOW_SEED, shuffle};
 use contender::{Command, Contender, Depth, Entry, Room, Tally};
 use counting::allocations;
 use joulebook::hash::to_hex;
 use joulebook::measure::{cpu_model, cpus, median, median_interval};
 use joulebook::types::{Side, Ticks};
-use joulebook::workload::{FlowMessage, FlowShape, flow_digest};
+use joulebook::workload::{FlowMessage, FlowShape, Random, flow_digest};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Ours, and the peers that build in seconds.
+/// Ours, and the peers that build with the Rust that joulebook asks for.
 pub const ENTRIES: &[Entry] = &[
     Entry::of::<ours::Ours>("joulebook"),
     Entry { known: Some(BEYOND), ..Entry::of::<matchcore::MatchCore>("matchcore") },
@@ -105,12 +105,11 @@ fn compare(case: &Case, rounds: usize, entries: &[Entry]) {
             other.entry.name
         );
     }
-    for round in 0..rounds {
-        // Each round begins elsewhere, so that nobody always follows the same one.
-        for at in 0..players.len() {
-            let at = (at + round) % entries.len();
-            players[at].round(case, room);
-        }
+    let (mut order, mut random): (Vec<usize>, _) = ((0..players.len()).collect(), Random::new(7, 2));
+    for _ in 0..rounds {
+        // In another order each round, so that nobody always follows the same one.
+        shuffle(&mut order, &mut random);
+        order.iter().for_each(|&at| players[at].round(case, room));
     }
     let fills = players[0].done.tally.fills;
     let per = if case.timed.len() == 1 { fills } else { case.timed.len() as u64 } as f64;
