@@ -1,15 +1,18 @@
 //! Seeded, reproducible work: who takes part, what they ask, and in which order.
 //!
-//! Figures of the predecessor: 100 accounts, 50 initial orders, energy 1 to 100 kWh, prices 0.08 to 0.25 WATT/kWh around
-//! 0.15 +-10 %, 67 % placing and 33 % cancelling, 70/25/5 for the mixed scenario.
+//! Figures of the predecessor: 100 accounts, 50 initial orders, energy 1 to 100 kWh, prices 0.08 to 0.25 WATT/kWh
+//! around 0.15 +-10 %, 67 % placing and 33 % cancelling, 70/25/5 for the mixed scenario. The flows are the public
+//! matching challenge's, in shape.
 
 mod chaos;
+mod flow;
 mod population;
 mod queries;
 mod random;
 mod streams;
 
 pub use chaos::{Chaos, ChaosProfile};
+pub use flow::{FlowMessage, FlowShape, flow_digest};
 pub use population::{InitialOrders, Population};
 pub use queries::Query;
 pub use random::Random;
