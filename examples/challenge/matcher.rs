@@ -5,8 +5,8 @@ use joulebook::optimized::book::{Band, Book, Fill, NewOrder, Placed, Tag};
 use joulebook::optimized::order_ids::OrderIds;
 use joulebook::types::{OrderId, Side, Ticks, TimeInForce};
 
-/// Prices that the book takes: signed, 2^24 ticks. (The challenge stays within 0 to 200,000.)
-const BAND: Band = Band { min: -(1 << 23), max: (1 << 23) - 1, tick: 1 };
+/// Prices that the book takes: signed, 2^21 ticks. (The challenge stays within 0 to 200,000.)
+const BAND: Band = Band { min: -(1 << 20), max: (1 << 20) - 1, tick: 1 };
 
 /// Orders for which address space is reserved; half of the challenge's million would do.
 const ORDERS: u32 = 1 << 20;

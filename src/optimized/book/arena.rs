@@ -37,7 +37,9 @@ struct Slot {
     owner: u32,
     place: u32,
     x: u64,
-    y: u64,
+    /// In two halves, because a level counts in the lower one: as one word, the compiler adds to `x` and `y` at once, with a load
+    /// as wide as both, which has to wait for the two stores before it.
+    y: [u32; 2],
 }
 
 const _: () = assert!(size_of::<Slot>() == 32);
@@ -119,7 +121,7 @@ impl Arena {
             owner: FREE,
             place: 0,
             x: 0,
-            y: 0,
+            y: [0; 2],
         });
         self.slots.extend(new);
         self.free = start;
@@ -140,7 +142,7 @@ impl Arena {
         at.owner = LEVEL;
         at.place = order.place;
         at.x = select_unpredictable(fresh, 0, at.x) + u64::from(order.wh);
-        at.y = select_unpredictable(fresh, 0, at.y) + 1;
+        at.y[0] = select_unpredictable(fresh, 0, at.y[0]) + 1;
         self.slots[last as usize].next = slot;
         self.slots[slot as usize] = Slot {
             next: level,
@@ -148,7 +150,7 @@ impl Arena {
             owner: level,
             place: order.place,
             x: u64::from(order.wh) | u64::from(order.tag.1) << 32,
-            y: order.tag.0,
+            y: [order.tag.0 as u32, (order.tag.0 >> 32) as u32],
         };
     }
 
@@ -169,8 +171,8 @@ impl Arena {
         self.orders -= 1;
         let level = &mut self.slots[owner as usize];
         level.x -= u64::from(order.wh);
-        level.y -= 1;
-        let gone = level.y == 0;
+        level.y[0] -= 1;
+        let gone = level.y[0] == 0;
         self.free = handle;
         if gone {
             level.owner = FREE;
@@ -202,7 +204,7 @@ impl Arena {
     #[inline(always)]
     pub fn level(&self, handle: u32) -> Level {
         let slot = &self.slots[handle as usize];
-        Level { orders: slot.y as u32, wh: slot.x }
+        Level { orders: slot.y[0], wh: slot.x }
     }
 
     /// The oldest order of a level.
@@ -246,7 +248,7 @@ impl Arena {
                 assert!(slot.x as u32 > 0, "order {handle} is filled");
                 (wh, count, prev) = (wh + (slot.x & 0xffff_ffff), count + 1, handle);
             }
-            assert_eq!((level.x, level.y, level.prev), (wh, count, prev), "level {handle}");
+            assert_eq!((level.x, u64::from(level.y[0]), level.prev), (wh, count, prev), "level {handle}");
             assert!(count > 0, "level {handle} is empty");
             orders += count;
             levels.push((level.place, handle));
@@ -265,5 +267,6 @@ impl Arena {
 
 #[inline(always)]
 fn order(slot: &Slot) -> Order {
-    Order { tag: Tag(slot.y, (slot.x >> 32) as u32), wh: slot.x as Wh, place: slot.place }
+    let id = u64::from(slot.y[0]) | u64::from(slot.y[1]) << 32;
+    Order { tag: Tag(id, (slot.x >> 32) as u32), wh: slot.x as Wh, place: slot.place }
 }

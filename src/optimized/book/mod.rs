@@ -72,7 +72,7 @@ impl Book {
         assert!(last_key < Self::STEPS_MAX, "{band:?} is wider than {} ticks", Self::STEPS_MAX);
         // Some levels come with the orders; more slots, if they are needed, move the array once.
         let arena = Arena::new(orders_max as usize + orders_max as usize / 8);
-        let ladders = [Ladder::new(last_key + 1), Ladder::new(last_key + 1)];
+        let ladders = [Ladder::new(), Ladder::new()];
         Book { arena, ladders, best: [NONE; 2], touched: [NONE; 2], band, last_key, orders_max }
     }
 
@@ -360,7 +360,7 @@ impl Book {
             let ladder = &mut self.ladders[side as usize];
             ladder.remove(key);
             if key == self.best[side as usize] {
-                self.best[side as usize] = ladder.first_from(key);
+                self.best[side as usize] = ladder.first();
             }
         }
         self.resting(order)
