@@ -14,8 +14,8 @@
 //! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When there are many
 //! such leaves and another place needs one, a hand that goes round all of them, as in a clock, takes the next empty one.
 //!
-//! **What the unchecked accesses rely on**: `blocks` holds numbers of `forks`, and `Fork::at` numbers of `leaves`; both only
-//! ever grow.
+//! **What the unchecked accesses rely on**: `blocks` holds numbers of `forks`, and `Fork::at` numbers of leaves; both only ever
+//! grow, and `members`, `rungs` and `places` are equally long.
 
 #![allow(unsafe_code)]
 
@@ -41,15 +41,6 @@ const LEAVES_KEPT: usize = 64;
 const KEPT_PER_LIVE: usize = 6;
 
 #[derive(Clone, Copy, Debug)]
-struct Leaf {
-    /// Bit `n` says that `at[n]` is in use.
-    members: u64,
-    at: [u32; WIDTH as usize],
-    /// The leaf's own place: its keys, without the last digit.
-    place: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
 struct Fork {
     /// Bit `n` says that `words[n]` is not zero.
     summary: u32,
@@ -58,7 +49,6 @@ struct Fork {
     at: [u32; (WORDS * WIDTH) as usize],
 }
 
-const EMPTY_LEAF: Leaf = Leaf { members: 0, at: [0; WIDTH as usize], place: 0 };
 const EMPTY_FORK: Fork = Fork { summary: 0, words: [0; WORDS as usize], at: [EMPTY; (WORDS * WIDTH) as usize] };
 
 /// A sorted map from keys `0..KEYS_MAX` to `u32` handles.
@@ -69,7 +59,12 @@ pub struct Ladder {
     /// Fork of each block. One that was made stays.
     blocks: [u32; 64],
     forks: Vec<Fork>,
-    leaves: Vec<Leaf>,
+    /// Of each leaf: bit `n` says that its rung `n` is in use.
+    members: Vec<u64>,
+    /// Of each leaf: the handles on its rungs.
+    rungs: Vec<[u32; WIDTH as usize]>,
+    /// Of each leaf: its place, that is its keys without the last digit.
+    places: Vec<u32>,
     /// Leaves with members.
     live: usize,
     /// The leaf that the hand looked at last.
@@ -82,7 +77,16 @@ impl Ladder {
 
     /// An empty ladder.
     pub fn new() -> Self {
-        Ladder { top: 0, blocks: [EMPTY; 64], forks: vec![EMPTY_FORK], leaves: vec![EMPTY_LEAF], live: 0, hand: 0 }
+        Ladder {
+            top: 0,
+            blocks: [EMPTY; 64],
+            forks: vec![EMPTY_FORK],
+            members: vec![0],
+            rungs: vec![[0; WIDTH as usize]],
+            places: vec![0],
+            live: 0,
+            hand: 0,
+        }
     }
 
     #[inline(always)]
@@ -97,82 +101,118 @@ impl Ladder {
         unsafe { self.forks.get_unchecked_mut(self.blocks[digit(key / BLOCK)] as usize) }
     }
 
+    /// The number of a key's leaf.
     #[inline(always)]
-    fn leaf(&self, key: u32) -> &Leaf {
-        // SAFETY: forks hold numbers of leaves.
-        unsafe { self.leaves.get_unchecked(self.fork(key).at[place_in_fork(key)] as usize) }
+    fn leaf(&self, key: u32) -> u32 {
+        self.fork(key).at[place_in_fork(key)]
     }
 
     #[inline(always)]
-    fn leaf_mut(&mut self, leaf: u32) -> &mut Leaf {
-        debug_assert!((leaf as usize) < self.leaves.len());
-        // SAFETY: the callers' numbers are from forks, or of leaves just made.
-        unsafe { self.leaves.get_unchecked_mut(leaf as usize) }
+    fn members(&self, leaf: u32) -> u64 {
+        debug_assert!((leaf as usize) < self.members.len());
+        // SAFETY: forks hold numbers of leaves, and the callers' numbers are from forks.
+        unsafe { *self.members.get_unchecked(leaf as usize) }
+    }
+
+    #[inline(always)]
+    fn members_mut(&mut self, leaf: u32) -> &mut u64 {
+        debug_assert!((leaf as usize) < self.members.len());
+        // SAFETY: as above.
+        unsafe { self.members.get_unchecked_mut(leaf as usize) }
+    }
+
+    #[inline(always)]
+    fn rungs(&self, leaf: u32) -> &[u32; WIDTH as usize] {
+        debug_assert!((leaf as usize) < self.rungs.len());
+        // SAFETY: as above; there are as many sets of rungs as of members.
+        unsafe { self.rungs.get_unchecked(leaf as usize) }
+    }
+
+    #[inline(always)]
+    fn rungs_mut(&mut self, leaf: u32) -> &mut [u32; WIDTH as usize] {
+        debug_assert!((leaf as usize) < self.rungs.len());
+        // SAFETY: as above.
+        unsafe { self.rungs.get_unchecked_mut(leaf as usize) }
     }
 
     /// The handle at a key that is in use.
     #[inline(always)]
     pub fn get(&self, key: u32) -> u32 {
-        self.leaf(key).at[digit(key)]
+        self.rungs(self.leaf(key))[digit(key)]
     }
 
     /// The handle at a key, if it is in use.
     #[inline(always)]
     pub fn find(&self, key: u32) -> Option<u32> {
         let leaf = self.leaf(key);
-        (leaf.members >> digit(key) & 1 != 0).then(|| leaf.at[digit(key)])
+        (self.members(leaf) >> digit(key) & 1 != 0).then(|| self.rungs(leaf)[digit(key)])
     }
 
     /// The handle at a key; `fresh` is put there if the key was not in use. Returns the handle and whether it is `fresh`.
     /// There is no branch on that, because nobody could predict it.
     #[inline(always)]
     pub fn get_or_insert(&mut self, key: u32, fresh: u32) -> (u32, bool) {
-        let mut number = self.fork(key).at[place_in_fork(key)];
-        if number == EMPTY {
-            number = self.build(key);
+        let mut leaf = self.leaf(key);
+        if leaf == EMPTY {
+            leaf = self.build(key);
         }
-        let leaf = self.leaf_mut(number);
+        let members = self.members_mut(leaf);
         let bit = 1 << digit(key);
-        let is_fresh = leaf.members & bit == 0;
-        let place = &mut leaf.at[digit(key)];
-        let handle = select_unpredictable(is_fresh, fresh, *place);
-        *place = handle;
-        let newly_live = leaf.members == 0;
-        leaf.members |= bit;
+        let is_fresh = *members & bit == 0;
+        let newly_live = *members == 0;
+        *members |= bit;
         self.live += usize::from(newly_live);
+        let rung = &mut self.rungs_mut(leaf)[digit(key)];
+        let handle = select_unpredictable(is_fresh, fresh, *rung);
+        *rung = handle;
         let fork = self.fork_mut(key);
         fork.words[word(key)] |= 1 << digit(key / WIDTH);
+        let was_empty = fork.summary == 0;
         fork.summary |= 1 << word(key);
-        self.top |= 1 << digit(key / BLOCK);
+        if was_empty {
+            self.top |= 1 << digit(key / BLOCK);
+        }
         (handle, is_fresh)
     }
 
-    /// Takes a key that is in use out of use. Again without a branch.
+    /// Takes a key that is in use out of use. Returns the smallest key in use, or [`NONE`], if `key` was that; otherwise any
+    /// number. What was just written stays in registers, and the way to the next key begins there: it is the longest chain of
+    /// loads in a book.
     #[inline(always)]
-    pub fn remove(&mut self, key: u32) {
-        let number = self.fork(key).at[place_in_fork(key)];
-        let leaf = &mut self.leaf_mut(number).members;
-        *leaf &= !(1 << digit(key));
-        let leaf_empty = u64::from(*leaf == 0);
+    pub fn remove(&mut self, key: u32) -> u32 {
+        let leaf = self.leaf(key);
+        let members = self.members_mut(leaf);
+        *members &= !(1 << digit(key));
+        let leaf_empty = u64::from(*members == 0);
         self.live -= leaf_empty as usize;
         let fork = self.fork_mut(key);
         let bits = &mut fork.words[word(key)];
         *bits &= !(leaf_empty << digit(key / WIDTH));
         let word_empty = u32::from(*bits == 0);
-        fork.summary &= !(word_empty << word(key));
-        let fork_empty = u64::from(fork.summary == 0);
-        self.top &= !(fork_empty << digit(key / BLOCK));
+        let summary = fork.summary & !(word_empty << word(key));
+        fork.summary = summary;
+        if summary == 0 {
+            return self.first_of_others(key);
+        }
+        let word = summary.trailing_zeros();
+        let at = word * WIDTH + fork.words[word as usize % WORDS as usize].trailing_zeros();
+        let leaf = fork.at[at as usize % (WORDS * WIDTH) as usize];
+        (key & !(BLOCK - 1)) + at * WIDTH + self.members(leaf).trailing_zeros()
+    }
+
+    /// Says that the block of a key is empty, and returns the smallest key in use, or [`NONE`].
+    #[cold]
+    #[inline(never)]
+    fn first_of_others(&mut self, key: u32) -> u32 {
+        self.top &= !(1 << digit(key / BLOCK));
+        self.first()
     }
 
     /// The smallest key in use, or [`NONE`].
-    #[inline(always)]
     pub fn first(&self) -> u32 {
-        // In an empty ladder, this leads to some place or other.
-        let first = self.first_in_block(self.top.trailing_zeros() % 64);
-        select_unpredictable(self.top == 0, NONE, first)
+        if self.top == 0 { NONE } else { self.first_in_block(self.top.trailing_zeros()) }
     }
 
-    #[inline(always)]
     fn first_in_block(&self, block: u32) -> u32 {
         let fork = self.fork(block * BLOCK);
         let word = fork.summary.trailing_zeros();
@@ -183,13 +223,13 @@ impl Ladder {
     #[inline(always)]
     fn first_in_word(&self, word: u32, bits: u64) -> u32 {
         let key = (word * WIDTH + bits.trailing_zeros()) * WIDTH;
-        key + self.leaf(key).members.trailing_zeros()
+        key + self.members(self.leaf(key)).trailing_zeros()
     }
 
     /// The smallest key in use after `key`, or [`NONE`].
     #[inline(always)]
     pub fn next_after(&self, key: u32) -> u32 {
-        let above = above(self.leaf(key).members, digit(key));
+        let above = above(self.members(self.leaf(key)), digit(key));
         if above != 0 { (key & !(WIDTH - 1)) + above.trailing_zeros() } else { self.next_leaf(key) }
     }
 
@@ -218,25 +258,27 @@ impl Ladder {
             self.forks.push(EMPTY_FORK);
         }
         let leaf = self.spare_leaf();
-        self.leaf_mut(leaf).place = key / WIDTH;
+        self.places[leaf as usize] = key / WIDTH;
         self.fork_mut(key).at[place_in_fork(key)] = leaf;
         leaf
     }
 
     /// A leaf that is not in use: one that is empty and kept its place until now, or a new one.
     fn spare_leaf(&mut self) -> u32 {
-        if self.leaves.len() > KEPT_PER_LIVE * self.live + LEAVES_KEPT {
+        if self.members.len() > KEPT_PER_LIVE * self.live + LEAVES_KEPT {
             loop {
-                self.hand = if self.hand + 1 < self.leaves.len() { self.hand + 1 } else { 1 };
-                let Leaf { members, place, .. } = self.leaves[self.hand];
-                if members == 0 {
-                    self.fork_mut(place * WIDTH).at[place_in_fork(place * WIDTH)] = EMPTY;
+                self.hand = if self.hand + 1 < self.members.len() { self.hand + 1 } else { 1 };
+                if self.members[self.hand] == 0 {
+                    let key = self.places[self.hand] * WIDTH;
+                    self.fork_mut(key).at[place_in_fork(key)] = EMPTY;
                     return self.hand as u32;
                 }
             }
         }
-        self.leaves.push(EMPTY_LEAF);
-        self.leaves.len() as u32 - 1
+        self.members.push(0);
+        self.rungs.push([0; WIDTH as usize]);
+        self.places.push(0);
+        self.members.len() as u32 - 1
     }
 
     /// Panics unless the bits of all heights agree, and every leaf has its place.
@@ -246,7 +288,7 @@ impl Ladder {
         for (block, &fork) in self.blocks.iter().enumerate() {
             let fork = &self.forks[fork as usize];
             for (place, &leaf) in fork.at.iter().enumerate() {
-                let members = self.leaves[leaf as usize].members;
+                let members = self.members[leaf as usize];
                 assert_eq!(
                     fork.words[place / 64] >> (place % 64) & 1 != 0,
                     members != 0,
@@ -260,14 +302,17 @@ impl Ladder {
             }
             assert_eq!(self.top >> block & 1 != 0, fork.summary != 0, "block {block}");
         }
-        assert_eq!((placed, live), (self.leaves.len() - 1, self.live), "leaves");
-        assert_eq!(self.leaves[EMPTY as usize].members, 0, "the empty leaf is empty");
+        assert_eq!((placed, live), (self.members.len() - 1, self.live), "leaves");
+        assert_eq!(self.members[EMPTY as usize], 0, "the empty leaf is empty");
         assert!(self.forks[EMPTY as usize].at.iter().all(|&leaf| leaf == EMPTY), "the empty fork leads nowhere");
     }
 
     /// Bytes that this ladder has allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Fork>() * self.forks.capacity() + size_of::<Leaf>() * self.leaves.capacity()
+        size_of::<Fork>() * self.forks.capacity()
+            + size_of::<u64>() * self.members.capacity()
+            + size_of::<[u32; WIDTH as usize]>() * self.rungs.capacity()
+            + size_of::<u32>() * self.places.capacity()
     }
 }
 
@@ -320,8 +365,10 @@ mod tests {
                     let expected = *map.entry(key).or_insert(step);
                     assert_eq!(ladder.get_or_insert(key, step), (expected, expected == step), "{keys} keys");
                 } else if let Some((&used, _)) = map.range(key..).next() {
-                    ladder.remove(used);
+                    let was_first = map.keys().next() == Some(&used);
+                    let first = ladder.remove(used);
                     map.remove(&used);
+                    assert!(!was_first || first == map.keys().next().copied().unwrap_or(NONE), "{keys} keys");
                 }
                 assert_eq!(ladder.find(key), map.get(&key).copied(), "{keys} keys");
                 assert_eq!(ladder.first(), map.keys().next().copied().unwrap_or(NONE), "{keys} keys");
@@ -347,7 +394,7 @@ mod tests {
             ladder.get_or_insert(key, key);
             ladder.remove(key);
         }
-        assert!(ladder.leaves.len() <= KEPT_PER_LIVE * 17 + LEAVES_KEPT + 1, "{}", ladder.leaves.len());
+        assert!(ladder.members.len() <= KEPT_PER_LIVE * 17 + LEAVES_KEPT + 1, "{}", ladder.members.len());
         ladder.check();
     }
 }

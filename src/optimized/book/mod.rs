@@ -358,10 +358,9 @@ impl Book {
         self.touch(side, key);
         if level_gone {
             let ladder = &mut self.ladders[side as usize];
-            ladder.remove(key);
-            if key == self.best[side as usize] {
-                self.best[side as usize] = ladder.first();
-            }
+            let first = ladder.remove(key);
+            let best = &mut self.best[side as usize];
+            *best = if key == *best { first } else { *best };
         }
         self.resting(order)
     }
