@@ -10,6 +10,11 @@
 //! The orders of a level form a ring that the level itself closes, so that an order is taken out of the middle, the front or
 //! the end by the same two stores. A slot is half a cache line. Those that are free form a stack: what was just used, and is
 //! in the cache, is used again first.
+//!
+//! **What the unchecked accesses rely on**: `next`, `prev` and `owner` of a slot hold numbers of slots, [`END`], [`FREE`] or
+//! [`LEVEL`], `free` a number or `END`, and slots are never taken away. Numbers from outside are checked.
+
+#![allow(unsafe_code)]
 
 use crate::optimized::prefetch::prefetch;
 use crate::types::Wh;
@@ -94,11 +99,26 @@ impl Arena {
         self.orders
     }
 
+    /// A slot whose number was read in a slot.
+    #[inline(always)]
+    fn at(&self, slot: u32) -> &Slot {
+        debug_assert!((slot as usize) < self.slots.len());
+        // SAFETY: such numbers are of slots.
+        unsafe { self.slots.get_unchecked(slot as usize) }
+    }
+
+    #[inline(always)]
+    fn at_mut(&mut self, slot: u32) -> &mut Slot {
+        debug_assert!((slot as usize) < self.slots.len());
+        // SAFETY: such numbers are of slots.
+        unsafe { self.slots.get_unchecked_mut(slot as usize) }
+    }
+
     /// The two slots that will be taken next: for an order, and for a level if it needs one.
     #[inline(always)]
     pub fn next_two(&mut self) -> (u32, u32) {
         if self.free != END {
-            let second = self.slots[self.free as usize].next;
+            let second = self.at(self.free).next;
             if second != END {
                 return (self.free, second);
             }
@@ -131,8 +151,9 @@ impl Arena {
     /// as the last one of a level: `level` if there is one, the second slot (`fresh`) if not.
     #[inline(always)]
     pub fn push_order(&mut self, slot: u32, (level, fresh): (u32, bool), order: Order) {
-        let second = self.slots[slot as usize].next;
-        let below_second = self.slots[second as usize].next;
+        debug_assert_eq!(slot, self.free);
+        let second = self.at(slot).next;
+        let below_second = self.at(second).next;
         // Whether a price has orders already is anybody's guess.
         self.free = select_unpredictable(fresh, below_second, second);
         self.orders += 1;
@@ -143,7 +164,7 @@ impl Arena {
         at.place = order.place;
         at.x = select_unpredictable(fresh, 0, at.x) + u64::from(order.wh);
         at.y[0] = select_unpredictable(fresh, 0, at.y[0]) + 1;
-        self.slots[last as usize].next = slot;
+        self.at_mut(last).next = slot;
         self.slots[slot as usize] = Slot {
             next: level,
             prev: last,
@@ -166,19 +187,18 @@ impl Arena {
         let order = order(slot);
         slot.owner = FREE;
         slot.next = self.free;
-        self.slots[prev as usize].next = next;
-        self.slots[next as usize].prev = prev;
+        self.at_mut(prev).next = next;
+        self.at_mut(next).prev = prev;
         self.orders -= 1;
-        let level = &mut self.slots[owner as usize];
+        let level = self.at_mut(owner);
         level.x -= u64::from(order.wh);
         level.y[0] -= 1;
         let gone = level.y[0] == 0;
-        self.free = handle;
         if gone {
             level.owner = FREE;
             level.next = handle;
-            self.free = owner;
         }
+        self.free = if gone { owner } else { handle };
         (order, gone)
     }
 
