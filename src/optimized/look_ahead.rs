@@ -29,6 +29,8 @@ pub(super) struct LookAhead {
     /// The orders that the next group names, so that its commands are not told apart again: nobody can predict which they
     /// are.
     named: [OrderId; GROUP],
+    /// Where the orders of the group to be carried out now probably are.
+    found: [u32; GROUP],
 }
 
 impl<L: Ledger> Market<L> {
@@ -39,15 +41,16 @@ impl<L: Ledger> Market<L> {
         if bytes <= CACHE_BYTES || batch.commands.len() <= GROUP {
             return None;
         }
-        let mut look = LookAhead { named: [OrderId(0); GROUP] };
+        let mut look = LookAhead { named: [OrderId(0); GROUP], found: [0; GROUP] };
         self.fetch_named(&mut look, batch, 0);
-        self.fetch_found(&look);
+        self.fetch_found(&mut look);
         self.fetch_named(&mut look, batch, 1);
         Some(look)
     }
 
     /// Fetches for the two groups behind the one that is about to be carried out.
     pub(super) fn fetch_behind(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
+        self.fetch_neighbours(look);
         self.fetch_found(look);
         self.fetch_named(look, batch, group + 2);
     }
@@ -64,10 +67,16 @@ impl<L: Ledger> Market<L> {
         }
     }
 
+    /// Third stage, for the group itself: the orders beside these, and their levels.
+    fn fetch_neighbours(&self, look: &LookAhead) {
+        look.found.iter().for_each(|&handle| self.book.prefetch_neighbours(handle));
+    }
+
     /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
-    fn fetch_found(&self, look: &LookAhead) {
-        for &order in &look.named {
-            self.book.prefetch(self.ids.guess(order));
+    fn fetch_found(&self, look: &mut LookAhead) {
+        for (&order, found) in look.named.iter().zip(&mut look.found) {
+            *found = self.ids.guess(order);
+            self.book.prefetch(*found);
         }
         for side in Side::BOTH {
             for (at, handle) in self.book.front_handles(side).take(FRONT_ORDERS).enumerate() {

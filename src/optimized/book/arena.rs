@@ -246,6 +246,16 @@ impl Arena {
         prefetch(&self.slots, handle as usize);
     }
 
+    /// Asks for the slots beside one, and for its level, if it is there itself. Any number will do.
+    #[inline(always)]
+    pub fn prefetch_neighbours(&self, handle: u32) {
+        if let Some(slot) = self.slots.get(handle as usize) {
+            self.prefetch(slot.next);
+            self.prefetch(slot.prev);
+            self.prefetch(slot.owner);
+        }
+    }
+
     /// Bytes that this arena has touched.
     pub fn memory(&self) -> usize {
         size_of::<Slot>() * self.slots.len()

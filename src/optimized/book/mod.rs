@@ -312,6 +312,12 @@ impl Book {
         self.arena.prefetch(handle);
     }
 
+    /// Asks for what taking an order out will touch beside it. Any number will do.
+    #[inline(always)]
+    pub fn prefetch_neighbours(&self, handle: u32) {
+        self.arena.prefetch_neighbours(handle);
+    }
+
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays
     /// valid until it is removed.
     #[inline(always)]
