@@ -126,7 +126,9 @@ impl Book {
         self.best[side.opposite() as usize] <= self.limit_key(side, limit)
     }
 
-    /// Places an order: fills what trades, lets the rest rest or expire.
+    /// Places an order: fills what trades, lets the rest rest or expire. It expires, too, where the sink says stop, because it
+    /// would cross the book. A fill-or-kill order counts on every maker: a sink that does not trade with all of them can leave
+    /// it filled in part.
     ///
     /// # Errors
     /// Says why the order is refused.
@@ -137,10 +139,12 @@ impl Book {
         if time_in_force == TimeInForce::Fok && !self.can_fill(side, limit, wh) {
             return Err(Refused::NotFillable);
         }
-        let left = self.execute(side, limit, wh, sink);
+        let (left, stopped) = self.trade(side, limit, wh, sink);
         // Only a limit order may be GTC.
         let rests = match limit {
-            Some(price) if left > 0 && time_in_force == TimeInForce::Gtc => Some(self.insert(side, price, left, tag)),
+            Some(price) if left > 0 && !stopped && time_in_force == TimeInForce::Gtc => {
+                Some(self.insert(side, price, left, tag))
+            }
             _ => None,
         };
         Ok(Placed { filled: wh - left, rests })
@@ -209,14 +213,20 @@ impl Book {
             return Ok(Some(Placed { filled: 0, rests: Some(handle) }));
         }
         self.remove(handle);
-        let left = self.execute(old.side, Some(price), wh, sink);
-        let rests = (left > 0).then(|| self.insert(old.side, price, left, old.tag));
+        let (left, stopped) = self.trade(old.side, Some(price), wh, sink);
+        let rests = (left > 0 && !stopped).then(|| self.insert(old.side, price, left, old.tag));
         Ok(Some(Placed { filled: wh - left, rests }))
     }
 
     /// Matches an order without letting it rest. Returns what is left of it.
     #[inline(always)]
-    pub fn execute(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> Wh {
+    pub fn execute(&mut self, side: Side, limit: Option<Ticks>, wh: Wh, sink: &mut impl Sink) -> Wh {
+        self.trade(side, limit, wh, sink).0
+    }
+
+    /// Returns what is left, and whether the sink said stop.
+    #[inline(always)]
+    fn trade(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> (Wh, bool) {
         let (makers, limit) = (side.opposite(), self.limit_key(side, limit));
         while wh > 0 && self.best[makers as usize] <= limit {
             let maker = self.front_at(makers, self.best[makers as usize]);
@@ -227,17 +237,17 @@ impl Book {
                     wh -= cut;
                     sink.fill(&Fill { maker, wh: cut, taker_left: wh });
                 }
-                Meeting::Stop => break,
+                Meeting::Stop => return (wh, true),
                 meeting => {
                     self.remove(maker.handle);
                     sink.cancelled(&maker);
                     if meeting == Meeting::CancelMakerAndStop {
-                        break;
+                        return (wh, true);
                     }
                 }
             }
         }
-        wh
+        (wh, false)
     }
 
     #[inline(always)]
