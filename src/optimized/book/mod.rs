@@ -89,6 +89,7 @@ impl Book {
 
     #[inline(always)]
     fn key(&self, side: Side, price: Ticks) -> u32 {
+        debug_assert_eq!(self.check_price(price), Ok(()), "{price} in {:?}", self.band);
         // Differences in u32 arithmetic: a band may be wider than an i32.
         let from_min = price.wrapping_sub(self.band.min) as u32;
         let from_min = if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 };
@@ -323,9 +324,11 @@ impl Book {
     }
 
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays
-    /// valid until it is removed.
+    /// valid until it is removed. What [`place`](Self::place) refuses is for the caller to look at: a quantity of zero, a price
+    /// off the band or the tick, a full book.
     #[inline(always)]
     pub fn insert(&mut self, side: Side, price: Ticks, wh: Wh, tag: Tag) -> u32 {
+        debug_assert!(wh > 0, "an order for nothing");
         let key = self.key(side, price);
         let (slot, spare) = self.arena.next_two();
         let level = self.ladders[side as usize].get_or_insert(key, spare);
