@@ -41,8 +41,8 @@ const BUGS: &[Bug] = &[
     Bug {
         what: "book: an order that leaves the middle of a queue takes those behind it along",
         file: "src/optimized/book/arena.rs",
-        right: "self.slots[prev as usize].next = next;",
-        wrong: "self.slots[prev as usize].next = owner;",
+        right: ".next = next;",
+        wrong: ".next = owner;",
         caught_by: DIFFERENTIAL,
     },
     Bug {
@@ -53,10 +53,10 @@ const BUGS: &[Bug] = &[
         caught_by: DIFFERENTIAL,
     },
     Bug {
-        what: "book: the slot of a level that is gone is lost",
+        what: "book: a level that is gone loses the free slots below it",
         file: "src/optimized/book/arena.rs",
-        right: "self.free = owner;",
-        wrong: "",
+        right: "level.next = handle;",
+        wrong: "level.next = END;",
         caught_by: BOOK,
     },
     Bug {
