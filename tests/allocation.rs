@@ -8,7 +8,8 @@ use joulebook::engine::{AccountRecord, Engine};
 use joulebook::event::EventLog;
 use joulebook::hash::Hashing;
 use joulebook::optimized::Optimized;
-use joulebook::types::{AccountId, Limits, Rules};
+use joulebook::optimized::book::{Band, Book, Tag};
+use joulebook::types::{AccountId, Limits, Rules, Side};
 use joulebook::workload::{InitialOrders, Population, Query, Random, Stream};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -93,7 +94,7 @@ fn a_warm_engine_does_not_allocate() {
         let accepted = machine.apply(&orders);
         let while_placing = allocations() - before;
         cancels.clear();
-        for side in joulebook::types::Side::BOTH {
+        for side in Side::BOTH {
             machine.engine.for_each_order(side, |order| {
                 cancels.push(Command::Cancel { account: order.account, order: order.order });
             });
@@ -116,6 +117,27 @@ fn a_warm_engine_does_not_allocate() {
     }
     black_box(sum);
     assert_eq!(allocations(), before, "reads do not allocate");
+}
+
+/// `Book::memory` is what the allocator gave, once the reserved address space is in use; and a few levels take little of it.
+#[test]
+fn a_book_says_what_it_allocates() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let before = live_bytes();
+    let mut book = Book::new(Band { min: -50_000, max: 400_000, tick: 1 }, 512);
+    let mut handles = Vec::with_capacity(512);
+    for number in 0..512 {
+        let side = Side::BOTH[number % 2];
+        handles.push(book.insert(side, [19_980, 20_000][number % 2] + number as i32 / 25, 1, Tag::default()));
+    }
+    let allocated = (live_bytes() - before) as usize - size_of::<u32>() * handles.capacity();
+    let said = book.memory() - size_of::<Book>();
+    println!("a book of 512 orders at 42 prices: {said} bytes, allocated {allocated}");
+    // The test runner starts threads meanwhile.
+    assert!(said.abs_diff(allocated) < 4 << 10, "{said} bytes, allocated {allocated}");
+    assert!(said < 64 << 10, "{said} bytes");
+    handles.into_iter().for_each(|handle| assert_eq!(book.remove(handle).wh, 1));
+    assert!(book.is_empty() && book.memory() == said + size_of::<Book>());
 }
 
 #[test]

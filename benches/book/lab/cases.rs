@@ -129,7 +129,8 @@ impl Case {
         room.orders = 0;
         for command in self.all() {
             book.play(std::slice::from_ref(command), &mut tally);
-            room.orders = room.orders.max(book.len());
+            // One place is free: an order that may rest needs it when it comes, even if all of it trades.
+            room.orders = room.orders.max(book.len() + 1);
         }
         room
     }

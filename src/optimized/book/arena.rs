@@ -70,7 +70,7 @@ pub struct Level {
 }
 
 /// Orders and levels in one array.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Arena {
     slots: Vec<Slot>,
     /// Top of the stack of free slots.

@@ -89,6 +89,7 @@ impl Book {
 
     #[inline(always)]
     fn key(&self, side: Side, price: Ticks) -> u32 {
+        debug_assert_eq!(self.check_price(price), Ok(()), "{price} in {:?}", self.band);
         // Differences in u32 arithmetic: a band may be wider than an i32.
         let from_min = price.wrapping_sub(self.band.min) as u32;
         let from_min = if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 };
@@ -126,7 +127,9 @@ impl Book {
         self.best[side.opposite() as usize] <= self.limit_key(side, limit)
     }
 
-    /// Places an order: fills what trades, lets the rest rest or expire.
+    /// Places an order: fills what trades, lets the rest rest or expire. It expires, too, where the sink says stop, because it
+    /// would cross the book. A fill-or-kill order counts on every maker: a sink that does not trade with all of them can leave
+    /// it filled in part.
     ///
     /// # Errors
     /// Says why the order is refused.
@@ -137,10 +140,12 @@ impl Book {
         if time_in_force == TimeInForce::Fok && !self.can_fill(side, limit, wh) {
             return Err(Refused::NotFillable);
         }
-        let left = self.execute(side, limit, wh, sink);
+        let (left, stopped) = self.trade(side, limit, wh, sink);
         // Only a limit order may be GTC.
         let rests = match limit {
-            Some(price) if left > 0 && time_in_force == TimeInForce::Gtc => Some(self.insert(side, price, left, tag)),
+            Some(price) if left > 0 && !stopped && time_in_force == TimeInForce::Gtc => {
+                Some(self.insert(side, price, left, tag))
+            }
             _ => None,
         };
         Ok(Placed { filled: wh - left, rests })
@@ -209,14 +214,20 @@ impl Book {
             return Ok(Some(Placed { filled: 0, rests: Some(handle) }));
         }
         self.remove(handle);
-        let left = self.execute(old.side, Some(price), wh, sink);
-        let rests = (left > 0).then(|| self.insert(old.side, price, left, old.tag));
+        let (left, stopped) = self.trade(old.side, Some(price), wh, sink);
+        let rests = (left > 0 && !stopped).then(|| self.insert(old.side, price, left, old.tag));
         Ok(Some(Placed { filled: wh - left, rests }))
     }
 
     /// Matches an order without letting it rest. Returns what is left of it.
     #[inline(always)]
-    pub fn execute(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> Wh {
+    pub fn execute(&mut self, side: Side, limit: Option<Ticks>, wh: Wh, sink: &mut impl Sink) -> Wh {
+        self.trade(side, limit, wh, sink).0
+    }
+
+    /// Returns what is left, and whether the sink said stop.
+    #[inline(always)]
+    fn trade(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> (Wh, bool) {
         let (makers, limit) = (side.opposite(), self.limit_key(side, limit));
         while wh > 0 && self.best[makers as usize] <= limit {
             let maker = self.front_at(makers, self.best[makers as usize]);
@@ -227,17 +238,17 @@ impl Book {
                     wh -= cut;
                     sink.fill(&Fill { maker, wh: cut, taker_left: wh });
                 }
-                Meeting::Stop => break,
+                Meeting::Stop => return (wh, true),
                 meeting => {
                     self.remove(maker.handle);
                     sink.cancelled(&maker);
                     if meeting == Meeting::CancelMakerAndStop {
-                        break;
+                        return (wh, true);
                     }
                 }
             }
         }
-        wh
+        (wh, false)
     }
 
     #[inline(always)]
@@ -319,9 +330,11 @@ impl Book {
     }
 
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays
-    /// valid until it is removed.
+    /// valid until it is removed. What [`place`](Self::place) refuses is for the caller to look at: a quantity of zero, a price
+    /// off the band or the tick, a full book.
     #[inline(always)]
     pub fn insert(&mut self, side: Side, price: Ticks, wh: Wh, tag: Tag) -> u32 {
+        debug_assert!(wh > 0, "an order for nothing");
         let key = self.key(side, price);
         let (slot, spare) = self.arena.next_two();
         let level = self.ladders[side as usize].get_or_insert(key, spare);
