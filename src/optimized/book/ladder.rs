@@ -286,6 +286,10 @@ impl Ladder {
     pub fn check(&self) {
         let (mut placed, mut live) = (0, 0);
         for (block, &fork) in self.blocks.iter().enumerate() {
+            if fork == EMPTY {
+                assert!(self.top >> block & 1 == 0, "block {block} has no fork");
+                continue;
+            }
             let fork = &self.forks[fork as usize];
             for (place, &leaf) in fork.at.iter().enumerate() {
                 let members = self.members[leaf as usize];
