@@ -133,6 +133,11 @@ impl OrderIds {
         self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
     }
 
+    /// Bytes that are allocated.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + size_of::<u64>() * self.window.len() + self.stayers.allocation_size()
+    }
+
     /// Removes an id that is there with this handle.
     #[inline(always)]
     pub fn remove(&mut self, id: OrderId, handle: u32) {
