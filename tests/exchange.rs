@@ -12,7 +12,7 @@ use joulebook::workload::Random;
 use naive_books::NaiveBooks;
 use std::collections::{BTreeMap, BTreeSet};
 
-const SPEC: BookSpec = BookSpec { band: Band { min: -200, max: 800, tick: 2 }, orders_max: 40 };
+const SPEC: BookSpec = BookSpec { band: Band { min: -200, max: 800, tick: 2 }, orders_max: 16 };
 
 fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
     from[random.below(from.len() as u64) as usize]
@@ -70,7 +70,8 @@ fn an_exchange_is_many_books() {
         // Two that are not open: one was never, one is closed.
         ids.push(first.open_book(SPEC));
         ids.push(first.open_book(SPEC));
-        let messages: Vec<Message> = (0..60_000).map(|_| random_message(&mut random, &ids, 30 + 6_000 / books)).collect();
+        let messages: Vec<Message> =
+            (0..60_000).map(|_| random_message(&mut random, &ids, 30 + 6_000 / books)).collect();
         let mut naive = NaiveBooks::new(SPEC);
         open.iter().for_each(|&id| naive.open(id));
         let mut expected: Story = Vec::new();

@@ -60,9 +60,8 @@ impl NaiveBook {
     fn find(&self, id: OrderId) -> Option<(Side, Ticks, Wh)> {
         let on = |side: Side| {
             let mut levels = self.sides[side as usize].iter();
-            levels.find_map(|(&price, queue)| {
-                queue.iter().find(|order| order.0 == id).map(|&(_, wh)| (side, price, wh))
-            })
+            levels
+                .find_map(|(&price, queue)| queue.iter().find(|order| order.0 == id).map(|&(_, wh)| (side, price, wh)))
         };
         on(Side::Buy).or_else(|| on(Side::Sell))
     }

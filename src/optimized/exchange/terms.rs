@@ -131,6 +131,18 @@ pub enum Refusal {
     Book(#[from] Refused),
 }
 
+impl Refusal {
+    /// A number for encodings.
+    pub fn code(self) -> u32 {
+        match self {
+            Refusal::UnknownBook => 1,
+            Refusal::UnknownOrder => 2,
+            Refusal::IdInUse => 3,
+            Refusal::Book(refused) => 4 + refused as u32,
+        }
+    }
+}
+
 /// Why a book was not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CloseRefused {
