@@ -15,6 +15,7 @@
 //! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When three quarters of
 //! the leaves are empty and another place needs one, a hand that goes round them, as in a clock, takes the next empty one.
 
+use crate::optimized::prefetch::prefetch;
 use std::hint::select_unpredictable;
 
 /// No key.
@@ -105,6 +106,16 @@ impl Ladder {
     #[inline(always)]
     pub fn get(&self, key: u32) -> u32 {
         self.leaves[self.path(key).leaf].at[rung(key)]
+    }
+
+    /// Asks for the memory of a key.
+    #[inline(always)]
+    pub fn prefetch(&self, key: u32) {
+        let leaf = self.path(key).leaf;
+        prefetch(&self.leaves, leaf);
+        if let Some(leaf) = self.leaves.get(leaf) {
+            prefetch(&leaf.at, rung(key));
+        }
     }
 
     /// The handle at a key, if it is in use.

@@ -3,8 +3,12 @@
 use super::terms::{Action, BookId, BookSpec, Event, Message, Refusal, Terms};
 use crate::optimized::book::{Book, Fill, NewOrder, Placed, Tag};
 use crate::optimized::order_ids::OrderIds;
+use crate::optimized::prefetch::prefetch_address;
 use crate::types::{OrderId, Ticks, Wh};
 
+const LINE_BYTES: usize = 64;
+
+/// A book takes memory as its orders come.
 #[derive(Debug)]
 pub(super) struct Listed {
     id: BookId,
@@ -14,12 +18,28 @@ pub(super) struct Listed {
 
 impl Listed {
     pub(super) fn new(id: BookId, BookSpec { band, orders_max }: BookSpec) -> Self {
-        Listed { id, book: Book::new(band, orders_max), ids: OrderIds::new() }
+        Listed { id, book: Book::sparse(band, orders_max), ids: OrderIds::sparse() }
     }
 
     /// Bytes in use.
     pub(super) fn memory(&self) -> usize {
         self.book.memory() + self.ids.memory()
+    }
+
+    /// Asks for the book itself.
+    #[inline(always)]
+    pub(super) fn prefetch(&self) {
+        let start = std::ptr::from_ref(self).addr();
+        (0..size_of::<Self>()).step_by(LINE_BYTES).for_each(|offset| prefetch_address(start + offset));
+    }
+
+    /// Asks for what a message will need of the book, which is there already.
+    #[inline(always)]
+    pub(super) fn prefetch_for(&self, message: &Message) {
+        self.ids.prefetch(message.order);
+        if let Action::Place(Terms { side, limit: Some(limit), .. }) = message.action {
+            self.book.prefetch_price(side, limit);
+        }
     }
 
     #[inline(always)]

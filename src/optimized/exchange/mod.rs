@@ -45,7 +45,6 @@ mod terms;
 
 use super::book::Book;
 use listed::Listed;
-use rayon::prelude::*;
 use shard::Shard;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -142,7 +141,8 @@ impl Exchange {
         self.shards.iter().map(Shard::memory).sum()
     }
 
-    /// Carries out a batch. A message that makes no sense is refused, and changes nothing.
+    /// Carries out a batch: one shard on this thread, the others on rayon's. A message that makes no sense is refused, and
+    /// changes nothing. Waking a thread takes some 10 us, so batches of fewer than 10,000 messages gain little from shards.
     ///
     /// # Panics
     /// If the batch has 2^32 messages or more.
@@ -150,7 +150,12 @@ impl Exchange {
         assert!(u32::try_from(messages.len()).is_ok(), "a batch of {} messages", messages.len());
         match &mut self.shards[..] {
             [only] => only.apply(messages),
-            shards => shards.par_iter_mut().with_max_len(1).for_each(|shard| shard.apply(messages)),
+            // This thread has a shard of its own: it would only wait.
+            [mine, others @ ..] => rayon::in_place_scope(|scope| {
+                others.iter_mut().for_each(|shard| scope.spawn(|_| shard.apply(messages)));
+                mine.apply(messages);
+            }),
+            [] => unreachable!("there is a shard"),
         }
         Outcome { exchange: self, messages }
     }
