@@ -142,7 +142,7 @@ impl Exchange {
     }
 
     /// Carries out a batch: one shard on this thread, the others on rayon's. A message that makes no sense is refused, and
-    /// changes nothing. Waking a thread takes some 10 us, so batches of fewer than 10,000 messages gain little from shards.
+    /// changes nothing. Waking threads takes some 50 us, so batches of a few thousand messages gain nothing from shards.
     ///
     /// # Panics
     /// If the batch has 2^32 messages or more.
