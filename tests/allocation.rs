@@ -9,7 +9,8 @@ use joulebook::event::EventLog;
 use joulebook::hash::Hashing;
 use joulebook::optimized::Optimized;
 use joulebook::optimized::book::{Band, Book, Tag};
-use joulebook::types::{AccountId, Limits, Rules, Side};
+use joulebook::optimized::exchange::{Action, BookId, BookSpec, Exchange, Message, Terms};
+use joulebook::types::{AccountId, Limits, OrderId, Rules, Side};
 use joulebook::workload::{InitialOrders, Population, Query, Random, Stream};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -213,4 +214,36 @@ fn memory_grows_linearly_with_accounts() {
         "bytes per account, state tree included, at 250,000 / 500,000 / 1,000,000: {figures:.1?}; fixed: {none} bytes"
     );
     assert!(figures.iter().all(|&bytes| bytes <= 192.0), "{figures:?}");
+}
+
+/// On one shard. With more, the thread pool takes a note per batch and further shard.
+#[test]
+fn a_warm_exchange_does_not_allocate() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut exchange = Exchange::new(1);
+    let spec = BookSpec { band: Band { min: 0, max: 1_000, tick: 1 }, orders_max: 10_000 };
+    let books: Vec<BookId> = (0..300).map(|_| exchange.open_book(spec)).collect();
+    let mut random = Random::new(5, 0);
+    let mut messages: Vec<Message> = (0..100_000)
+        .map(|order| {
+            let side = Side::BOTH[random.below(2) as usize];
+            let limit = Some(500 + random.between(-40, 40));
+            let action = Action::Place(Terms { limit, ..Terms::new(side, random.between(1, 50) as u32) });
+            Message { book: books[random.below(300) as usize], order: OrderId(order), action }
+        })
+        .collect();
+    let cancels: Vec<Message> = messages.iter().map(|place| Message { action: Action::Cancel, ..*place }).collect();
+    messages.extend(cancels);
+    let mut round = || {
+        let before = allocations();
+        let mut events = 0;
+        for batch in messages.chunks(8_192) {
+            events += exchange.apply(batch).iter().map(|(_, events)| events.len()).sum::<usize>();
+        }
+        (events, allocations() - before)
+    };
+    assert!(round().1 > 0, "a cold exchange allocates: the counter works");
+    // The books are empty again, and have all that they need.
+    assert!(round().0 > 200_000);
+    assert_eq!(round().1, 0);
 }

@@ -99,6 +99,9 @@ fn bad_usage_is_named_and_fails() {
     fails(&["run", "--json", "no/such/folder/report.json"], &["no/such/folder/report.json", "No such file"]);
     fails(&["run", "--chain", "."], &["is a directory, not a file name"]);
     fails(&["run", "--scenario", "reads", "--chain", "chain.jb"], &["--chain", "--scenario settlement"]);
+    fails(&["books", "--books", "1,0"], &["0 is not in 1..=100000"]);
+    fails(&["books", "--shards", "two"], &["invalid digit", "--shards"]);
+    fails(&["books", "--json", "."], &["is a directory, not a file name"]);
     fails(&["verify", "no-such-file"], &["no-such-file", "No such file"]);
     fails(&["verify"], &["<FILE>"]);
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
@@ -114,10 +117,37 @@ fn help_teaches() {
     for wanted in ["run", "verify", "prove", "check-proof", "headers", "Examples:", "Exit codes:"] {
         assert!(out(&help).contains(wanted), "{wanted}");
     }
+    let help = out(&joulebook(Path::new("."), &["books", "--help"]));
+    for wanted in ["--books", "--shards", "--messages", "--batch", "--seed", "--json", "Examples:"] {
+        assert!(help.contains(wanted), "{wanted}");
+    }
     let help = out(&joulebook(Path::new("."), &["run", "--help"]));
     for wanted in ["--scenario", "--stack", "--users", "--orders", "--ops", "--seed", "--difficulty-bits", "--json"] {
         assert!(help.contains(wanted), "{wanted}");
     }
+}
+
+#[test]
+fn many_books_do_the_same_on_any_number_of_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| joulebook(folder.path(), &[&["books", "--messages", "20000"], arguments].concat());
+    let ran = run(&["--quick", "--books", "20,1", "--shards", "1,2,3", "--batch", "300", "--json", "books.json"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+    assert!(out(&ran).contains("over one shard") && out(&ran).contains("the same events"), "{}", out(&ran));
+    assert_eq!(err(&ran), "", "progress is for terminals");
+    let read = fs::read(folder.path().join("books.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&read).unwrap();
+    assert_eq!(json["schema"], "joulebook.books.v1");
+    let results = json["results"].as_array().unwrap();
+    assert_eq!(results.len(), 6);
+    for same in results.chunks(3) {
+        assert!(same.iter().all(|result| result["digest"] == same[0]["digest"]));
+        assert!(same[0]["fills"].as_u64().unwrap() > 0 && same[2]["over_one_shard"]["median"].as_f64().unwrap() > 0.0);
+    }
+    let other = run(&["--quick", "--books", "1", "--shards", "2", "--seed", "43", "--json", "-"]);
+    let other: serde_json::Value = serde_json::from_slice(&other.stdout).expect("standard output is JSON alone");
+    assert_ne!(other["results"][0]["digest"], results[0]["digest"]);
+    assert!(other["results"][0]["over_one_shard"].is_null(), "one shard did not run");
 }
 
 /// Ctrl-C, as the terminal sends it.

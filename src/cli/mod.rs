@@ -1,5 +1,6 @@
 //! The command line: what is asked, and how it ends.
 
+mod books;
 mod chain;
 mod output;
 mod run;
@@ -8,7 +9,7 @@ use clap::{Parser, Subcommand};
 use joulebook::hash::Platform;
 use std::process::ExitCode;
 
-/// A verification found something wrong.
+/// A verification found something wrong, or two that must do the same do not.
 pub const EXIT_REFUSED: u8 = 1;
 /// Bad usage, or a file that cannot be read or written.
 pub const EXIT_USAGE: u8 = 2;
@@ -24,6 +25,8 @@ Examples:
       everything, as a newcomer sees it
   joulebook run --scenario writes --users 100000 --orders 100000
       writes on a deep book
+  joulebook books
+      1 to 1,000 books in one exchange, on one core and on two
   joulebook run --scenario settlement --chain chain.jb
       keep the chain of the settlement scenario; then verify it, and prove
       one of its trades to somebody who has nothing but the headers:
@@ -55,6 +58,9 @@ enum Command {
     /// Runs scenarios on the baseline and the optimized stack and reports what they did and how fast.
     #[command(after_help = run::AFTER_HELP)]
     Run(Box<run::Run>),
+    /// Matches in many books at once, one per product, on one core and on more, and reports what a message costs.
+    #[command(after_help = books::AFTER_HELP)]
+    Books(books::Books),
     /// Verifies a chain file: linkage, proof of work, Merkle roots, and all events and state roots by replay.
     Verify(chain::Verify),
     /// Writes the headers of a chain file, 80 bytes each: all that `check-proof` needs of the chain.
@@ -89,6 +95,7 @@ pub fn main() -> ExitCode {
     let done =
         force_platform(isa.as_deref()).and_then(|()| match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
             Command::Run(run) => run.execute(),
+            Command::Books(books) => books.execute(),
             Command::Verify(verify) => verify.execute(),
             Command::Headers(headers) => headers.execute(),
             Command::Prove(prove) => prove.execute(),

@@ -180,7 +180,7 @@ impl Run {
 }
 
 /// A partial report does not take the place of a report that is there already: it goes beside it.
-fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
+pub fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
     if complete || !json.named().is_file() {
         return Ok(json);
     }
@@ -191,7 +191,7 @@ fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the run to stop and report what it has; the second ends the program at once.
-fn watch_with_ctrl_c() -> Result<Arc<Watch>, Failure> {
+pub fn watch_with_ctrl_c() -> Result<Arc<Watch>, Failure> {
     let watch = Arc::new(Watch::new());
     let shared = watch.clone();
     ctrlc::set_handler(move || {
@@ -207,7 +207,7 @@ fn watch_with_ctrl_c() -> Result<Arc<Watch>, Failure> {
 }
 
 /// On a terminal only: indicatif's bar to standard error hides itself elsewhere.
-fn progress_bar() -> ProgressBar {
+pub fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").expect("a valid template");
     bar.set_style(style);
@@ -215,7 +215,7 @@ fn progress_bar() -> ProgressBar {
 }
 
 /// Width of the terminal, within what tables can use; 120 where there is none.
-fn columns() -> u16 {
+pub fn columns() -> u16 {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
     if size == 0 { 120 } else { size.clamp(60, 140) }
 }

@@ -1,8 +1,10 @@
 //! Statistics of interleaved rounds. A noisy machine has slow phases, not a normal distribution: medians, and their
 //! intervals from order statistics, assume none.
 
+use serde::Serialize;
+
 /// A median and an interval that holds the true one with a known probability.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// Median of the sample.
     pub median: f64,

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`book`] | resting orders in price-time priority; stands alone | rings of orders in one array, a 64-way ladder of prices |
 //! | [`order_ids`] | order id -> handle | a window of recent ids, a hash table for those who stay |
+//! | [`exchange`] | many books, sharded over cores; matching only | a slab of books per shard, a view over their logs |
 //! | [`columns`] | balances with escrow | struct of arrays |
 //! | [`market`] | the rules: check, reserve, match | generic over the ledger |
 //! | `settle` | what a fill does: delivery versus payment | the book's sink |
@@ -11,6 +12,7 @@
 
 pub mod book;
 pub mod columns;
+pub mod exchange;
 mod look_ahead;
 pub mod market;
 pub mod market_data;

@@ -15,8 +15,9 @@ use std::hash::BuildHasher;
 /// No order: a handle is stored plus one. All bits are 0, so that fresh tables are zero pages.
 const EMPTY: u64 = 0;
 
-/// Size of the first window, a power of two.
+/// Size of the first window, a power of two; and where there are many maps, most of them small.
 const WINDOW_MIN: usize = 1 << 10;
+const SPARSE_WINDOW_MIN: usize = 1 << 6;
 
 /// Windows of fewer places (1 MiB) may be mostly empty.
 const WIDE_BELOW: usize = 1 << 17;
@@ -38,8 +39,17 @@ pub struct OrderIds {
 impl OrderIds {
     /// An empty map.
     pub fn new() -> Self {
+        Self::with_places(WINDOW_MIN)
+    }
+
+    /// An empty map that takes memory as its orders come: one of many.
+    pub fn sparse() -> Self {
+        Self::with_places(SPARSE_WINDOW_MIN)
+    }
+
+    fn with_places(places: usize) -> Self {
         OrderIds {
-            window: vec![EMPTY; WINDOW_MIN],
+            window: vec![EMPTY; places],
             stayers: HashTable::new(),
             hash_builder: DefaultHashBuilder::default(),
             live: 0,
@@ -131,6 +141,11 @@ impl OrderIds {
     fn find_stayer(&self, id: OrderId) -> Option<u32> {
         let hash = self.hash_builder.hash_one(id);
         self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
+    }
+
+    /// Bytes that are allocated.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + size_of::<u64>() * self.window.len() + self.stayers.allocation_size()
     }
 
     /// Removes an id that is there with this handle.

@@ -32,19 +32,20 @@ pub fn render(report: &RunReport, columns: u16, bold: bool) -> String {
     out
 }
 
-struct Page {
-    columns: u16,
-    bold: bool,
+/// Where text is laid out.
+pub(super) struct Page {
+    pub(super) columns: u16,
+    pub(super) bold: bool,
 }
 
 impl Page {
-    fn heading(&self, text: &str, out: &mut String) {
+    pub(super) fn heading(&self, text: &str, out: &mut String) {
         let (on, off) = if self.bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         writeln!(out, "\n{on}{text}{off}").expect("a string takes all");
     }
 
     /// A paragraph, broken between words.
-    fn paragraph(&self, text: &str, out: &mut String) {
+    pub(super) fn paragraph(&self, text: &str, out: &mut String) {
         let mut width = 0;
         for word in text.split_whitespace() {
             let length = word.chars().count();
@@ -61,7 +62,7 @@ impl Page {
         out.push('\n');
     }
 
-    fn table(&self, header: &[&str], rows: Vec<Vec<String>>, left: &[usize]) -> String {
+    pub(super) fn table(&self, header: &[&str], rows: Vec<Vec<String>>, left: &[usize]) -> String {
         let mut table = Table::new();
         table.load_style(UTF8_BORDERS_ONLY);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.columns);

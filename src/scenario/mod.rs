@@ -2,8 +2,10 @@
 //!
 //! `run` drives; `player` plays a stream on one stack, timed or sampled; `evidence` counts what it did and compares;
 //! `results` turns rounds into figures; `components` measures the parts of the work one by one; `outcome` is what comes
-//! of it.
+//! of it. `books` is a run of its own, of many books in an exchange.
 
+mod books;
+mod books_report;
 mod chain;
 mod components;
 mod environment;
@@ -15,6 +17,8 @@ mod results;
 mod run;
 mod sizes;
 
+pub use books::{BooksError, BooksOptions, run_books};
+pub use books_report::{BooksReport, BooksResult, BooksSettings};
 pub use options::{Kind, Options, Progress, StackChoice};
 pub use outcome::{
     Component, Environment, Latency, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings, Work,

@@ -5,6 +5,7 @@
 //! matching challenge's, in shape.
 
 mod chaos;
+mod crowd;
 mod flow;
 mod population;
 mod queries;
@@ -12,6 +13,7 @@ mod random;
 mod streams;
 
 pub use chaos::{Chaos, ChaosProfile};
+pub use crowd::crowd;
 pub use flow::{FlowMessage, FlowShape, flow_digest};
 pub use population::{InitialOrders, Population};
 pub use queries::Query;

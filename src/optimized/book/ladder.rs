@@ -19,6 +19,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::optimized::prefetch::prefetch;
 use std::hint::select_unpredictable;
 
 /// No key.
@@ -139,6 +140,14 @@ impl Ladder {
     #[inline(always)]
     pub fn get(&self, key: u32) -> u32 {
         self.rungs(self.leaf(key))[digit(key)]
+    }
+
+    /// Asks for the memory of a key.
+    #[inline(always)]
+    pub fn prefetch(&self, key: u32) {
+        let leaf = self.leaf(key);
+        prefetch(&self.members, leaf as usize);
+        prefetch(self.rungs(leaf), digit(key));
     }
 
     /// The handle at a key, if it is in use.

@@ -59,21 +59,29 @@ impl Book {
     /// Most steps of a [`Band`].
     pub const STEPS_MAX: u32 = Ladder::KEYS_MAX;
 
-    /// An empty book with address space for `orders_max` orders (memory that is not used is not touched).
+    /// An empty book with address space for `orders_max` orders (memory that is not used is not touched): for one large book.
     ///
     /// # Panics
     /// If the band is empty, off its tick, or has more than [`STEPS_MAX`](Self::STEPS_MAX) steps.
     pub fn new(band: Band, orders_max: u32) -> Self {
+        // Some levels come with the orders; more slots, if they are needed, move the array once.
+        let arena = Arena::new(orders_max as usize + orders_max as usize / 8);
+        Book { arena, ..Self::sparse(band, orders_max) }
+    }
+
+    /// An empty book that takes memory as its orders come: one of many.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn sparse(band: Band, orders_max: u32) -> Self {
         let Band { min, max, tick } = band;
         assert!(tick >= 1 && min <= max, "an empty price band: {band:?}");
         let distance = max.wrapping_sub(min) as u32;
         assert!(distance.is_multiple_of(tick as u32), "the ends of a price band lie whole ticks apart: {band:?}");
         let last_key = distance / tick as u32;
         assert!(last_key < Self::STEPS_MAX, "{band:?} is wider than {} ticks", Self::STEPS_MAX);
-        // Some levels come with the orders; more slots, if they are needed, move the array once.
-        let arena = Arena::new(orders_max as usize + orders_max as usize / 8);
         let ladders = [Ladder::new(), Ladder::new()];
-        Book { arena, ladders, best: [NONE; 2], touched: [NONE; 2], band, last_key, orders_max }
+        Book { arena: Arena::new(0), ladders, best: [NONE; 2], touched: [NONE; 2], band, last_key, orders_max }
     }
 
     /// Number of resting orders.
@@ -327,6 +335,12 @@ impl Book {
     #[inline(always)]
     pub fn prefetch_neighbours(&self, handle: u32) {
         self.arena.prefetch_neighbours(handle);
+    }
+
+    /// Asks for the memory of a price at which an order may come to rest soon.
+    #[inline(always)]
+    pub fn prefetch_price(&self, side: Side, price: Ticks) {
+        self.ladders[side as usize].prefetch(self.key(side, price).min(self.last_key));
     }
 
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays
