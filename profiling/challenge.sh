@@ -115,8 +115,13 @@ fi
 for seed in $seeds; do
     for scenario in "${scenarios[@]}"; do
         cp reference/correctness_hash.txt "$out/hashes"
-        ./harness --baseline "$baseline" --scenario "$scenario" --seed "$seed" --write-reference >/dev/null 2>&1 ||
+        # Writing a reference is no valid run, so its exit status says nothing.
+        output=$(./harness --baseline "$baseline" --scenario "$scenario" --seed "$seed" --write-reference \
+            --matcher-core "${cores%,*}" --drainer-core "${cores#*,}" 2>&1 || true)
+        grep -q 'REFERENCE WRITTEN' <<<"$output" || {
+            tail -4 <<<"$output" >&2
             fail "$baseline cannot write the reference of seed $seed"
+        }
         for engine in "${ours[@]}"; do
             check "$(name "$engine"), $scenario of seed $seed" "$(run "$engine" "$scenario" perf "$seed")"
         done

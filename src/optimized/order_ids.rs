@@ -94,13 +94,13 @@ impl OrderIds {
     /// room.
     #[cold]
     fn grow(&mut self) {
-        let doubled = vec![EMPTY; 2 * self.window.len()];
-        for young in std::mem::replace(&mut self.window, doubled) {
-            if young != EMPTY {
-                let at = self.place((young >> 32) as u32);
-                self.window[at] = young;
-            }
-        }
+        let places = self.window.len();
+        // One more bit of the id says which half of the larger window it goes to. No branch: which places are empty, and which
+        // bits are set, nobody can predict.
+        let half = |young: u64, upper: u64| if young >> 32 & places as u64 == upper { young } else { EMPTY };
+        let lower = self.window.iter().map(|&young| half(young, 0));
+        let upper = self.window.iter().map(|&young| half(young, places as u64));
+        self.window = lower.chain(upper).collect();
         let mut stayers = std::mem::take(&mut self.stayers);
         stayers.retain(|&mut (id, handle)| {
             let at = self.place(id.0 as u32);
