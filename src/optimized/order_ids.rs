@@ -65,6 +65,9 @@ impl OrderIds {
     #[inline(always)]
     pub fn insert(&mut self, id: OrderId, handle: u32, id_of: impl Fn(u32) -> OrderId) {
         self.live += 1;
+        if self.is_narrow() {
+            self.grow();
+        }
         let at = self.place(id.0 as u32);
         let before = std::mem::replace(&mut self.window[at], entry(id, handle));
         if before != EMPTY {
@@ -85,9 +88,15 @@ impl OrderIds {
         stayers.insert_unique(hash_builder.hash_one(id), (id, handle), |(id, _)| hash_builder.hash_one(id));
         // In a larger window, fewer are displaced. One that fits the cache anyway may have many places per order.
         let places = self.window.len();
-        if if places < WIDE_BELOW { places < 8 * self.live } else { 2 * places < 3 * self.live } {
+        if places < WIDE_BELOW && places < 8 * self.live {
             self.grow();
         }
+    }
+
+    /// Whether there is less than one and a half places per order.
+    #[inline(always)]
+    fn is_narrow(&self) -> bool {
+        2 * self.window.len() < 3 * self.live
     }
 
     /// Doubles the window. Those in it have places of their own in the larger one, too; the others come back where there is
