@@ -345,11 +345,15 @@ impl Book {
 
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays
     /// valid until it is removed. What [`place`](Self::place) refuses is for the caller to look at: a quantity of zero, a price
-    /// off the band or the tick, a full book.
+    /// off the tick, a full book.
+    ///
+    /// # Panics
+    /// If the price lies outside the band.
     #[inline(always)]
     pub fn insert(&mut self, side: Side, price: Ticks, wh: Wh, tag: Tag) -> u32 {
         debug_assert!(wh > 0, "an order for nothing");
         let key = self.key(side, price);
+        assert!(key <= self.last_key, "a price of {price} ticks lies outside {:?}", self.band);
         let (slot, spare) = self.arena.next_two();
         let level = self.ladders[side as usize].get_or_insert(key, spare);
         self.arena.push_order(slot, level, Order { tag, wh, place: key * 2 + side as u32 });
