@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules in which `unsafe` is allowed: the ones that speak to the CPU directly.
-/// And the ring, whose slots two threads share.
+/// Modules in which `unsafe` is allowed: the ones that speak to the CPU directly, the ring, whose slots two threads share, and
+/// the book's two, which follow indices that they alone write.
 const UNSAFE_ALLOWED: &[&str] = &[
     "hash/avx2.rs",
     "hash/avx512.rs",

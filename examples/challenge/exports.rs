@@ -1,4 +1,7 @@
 //! The functions that the harness calls, over the one matcher of this library. `crate::Outlet` says where reports go.
+//!
+//! SAFETY of each `unsafe(no_mangle)`, here and beside: the harness looks these names up in this library alone, and nothing else in it
+//! has them.
 
 use crate::Outlet;
 use crate::abi::{CancelMessage, ModifyMessage, NewOrderMessage, Transport};

@@ -81,12 +81,14 @@ impl<T: Copy> Slot<T> for UnsafeCell<MaybeUninit<T>> {
         UnsafeCell::new(MaybeUninit::uninit())
     }
 
+    // SAFETY: as the trait asks.
     #[inline(always)]
     unsafe fn write(&self, record: T) {
         // SAFETY: the caller's promise; the pointer is the cell's own.
         unsafe { self.get().write(MaybeUninit::new(record)) };
     }
 
+    // SAFETY: as the trait asks.
     #[inline(always)]
     unsafe fn read(&self, show: impl FnOnce(&T)) {
         // SAFETY: the caller's promise: initialized, and not written while the reference lives, which ends with the
@@ -103,10 +105,12 @@ impl<T: Copy> Slot<T> for loom::cell::Cell<Option<T>> {
         loom::cell::Cell::new(None)
     }
 
+    // SAFETY: nothing here is unsafe; the model itself looks for two who meet.
     unsafe fn write(&self, record: T) {
         self.set(Some(record));
     }
 
+    // SAFETY: as above.
     unsafe fn read(&self, show: impl FnOnce(&T)) {
         show(&self.get().expect("a slot that was written"));
     }

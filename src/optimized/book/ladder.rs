@@ -158,7 +158,7 @@ impl Ladder {
     }
 
     /// The handle at a key; `fresh` is put there if the key was not in use. Returns the handle and whether it is `fresh`.
-    /// There is no branch on that, because nobody could predict it.
+    /// Nobody could predict a branch on that, so the compiler is asked for none.
     #[inline(always)]
     pub fn get_or_insert(&mut self, key: u32, fresh: u32) -> (u32, bool) {
         let mut leaf = self.leaf(key);
