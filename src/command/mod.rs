@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!  0      kind          4..8   account (u32)         24..56  body, by kind, the rest zero
-//!  1      side / token  8..16  sequence (u64)        56..64  zero (kept for client ids)
+//!  1      side / token  8..16  sequence (u64)        56..64  zero
 //!  2      time in force 16..24 time, ns (u64)
 //!  3      flags: 1 market, 2 post-only               all integers little-endian
 //! ```
+
+mod request;
+
+pub use request::Request;
 
 use crate::types::{AccountId, Address, DecodeError, OrderId, Sequence, Side, Ticks, TimeInForce, TimeNs, Token, Wh};
 
