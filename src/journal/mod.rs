@@ -1,6 +1,36 @@
-//! An append-only journal: groups of records, durable before they are acknowledged, each there as a whole or not at all.
+//! Floor 2: an append-only journal. Groups of records are durable before they are acknowledged, and each is there as a whole
+//! or not at all.
+//!
+//! ```text
+//! segment-0000000001   | header x 2 | frame | frame | frame ...                | Rotate |
+//! segment-0000000002   | header x 2 | frame | frame |  zeros ...
+//! spare-3              | zeros, or a used segment ...
+//! ```
+//!
+//! The rules that it keeps:
+//!
+//! 1. Segments are filled with zeros, or used before, when a frame is written: no durable write changes metadata.
+//! 2. A group is one [frame], with a check, its number, its place, and the check of the frame before it.
+//! 3. An error while writing is final. Nothing is tried again, nothing is acknowledged after it.
+//! 4. A frame that is not there, though it was durable, is damage: the journal is not read, and says where. That it was
+//!    durable is known from what was written later. Only a tail that never was durable is cut.
+//! 5. The last frame has no later one. So a frame of one sector is written twice, and a longer one is acknowledged only when a
+//!    later frame is durable: the next group, or an empty [`Kind::Mark`](frame::Kind::Mark).
+//! 6. Writes that stop short are continued. Room is made ahead.
+
+mod append;
 mod buffer;
+mod error;
 pub mod frame;
+mod scan;
+mod segment;
+mod spares;
 pub mod storage;
 
+pub use append::{Journal, Options, SyncPolicy};
 pub use buffer::Buffer;
+pub use error::JournalError;
+pub use frame::{FrameBuffer, Header, Kind, Label};
+pub use scan::{Recovered, scan};
+pub use segment::JournalId;
+pub use spares::Spares;
