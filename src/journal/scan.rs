@@ -119,11 +119,15 @@ fn segments_from<S: Storage>(storage: &S, id: &JournalId, from: u64) -> Result<(
         let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;
         segments.push(Segment::read::<S>(&file, id, number)?);
     }
-    // Not the one that begins with it: that one may have been made without being led to.
-    let start = segments.iter().rposition(|segment| segment.first < from).or_else(|| {
-        let first = segments.first()?;
-        (first.first <= from).then_some(0)
-    });
+    let mut start = segments.iter().rposition(|segment| segment.first <= from);
+    if let Some(at) = start
+        && at > 0
+        && segments[at].first == from
+        && segments[at - 1].number + 1 == segments[at].number
+    {
+        // It may have been made without being led to: the one before tells.
+        start = Some(at - 1);
+    }
     let Some(start) = start else {
         let first = segments.first().map(|segment| segment.number.saturating_sub(1));
         let file = Segment::name_of(first.unwrap_or(1).max(1));

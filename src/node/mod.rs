@@ -16,13 +16,14 @@ pub mod verify;
 
 pub use clock::Clock;
 pub use stack::{EngineKind, EngineVisitor, SealPlan, Stack};
-pub use station::{BlockSink, ClosedBlock, NodeError, SealStation, SealTotals, StageTimes};
+pub use station::{BlockSink, ClosedBlock, NodeError, Seal, SealStation, SealTotals, StageTimes};
 
 use crate::block::ChainParams;
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
 use crate::seal::Watch;
 use crate::types::{AccountId, Sequence, TimeNs};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -53,6 +54,8 @@ pub struct Node<E: Engine> {
     /// Time of the first command of the block being filled.
     opened: TimeNs,
     sealing: Sealing,
+    /// In a replay: the sequences at which the next blocks were closed.
+    closings: VecDeque<Sequence>,
     sample_latency: bool,
 }
 
@@ -83,20 +86,31 @@ impl<E: Engine> Node<E> {
         watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
-        assert!(policy.transactions > 0, "a block holds at least one transaction");
         params.validate().expect("parameters that a chain can be made with");
         // What changed before this node is no part of its first block, but of the state it starts from.
         engine.take_changed(&mut Vec::new());
-        let record = |id| engine.record(AccountId(id)).expect("ids are dense");
-        let accounts: Vec<AccountRecord> = (0..engine.accounts()).map(record).collect();
-        let station = SealStation::new(params, policy.plan, &accounts, watch, sink);
+        let station = SealStation::new(params, policy.plan, &records(&engine), watch, sink);
+        Self::with_station(engine, next, policy, clock, station, VecDeque::new())
+    }
+
+    /// A node that goes on from the engine's state, with a station that goes on from the same state. Blocks close at
+    /// `closings`, the sequences of their last transactions, as long as there are some.
+    fn with_station(
+        engine: E,
+        next: Sequence,
+        policy: BlockPolicy,
+        clock: Clock,
+        station: SealStation,
+        closings: VecDeque<Sequence>,
+    ) -> Self {
+        assert!(policy.transactions > 0, "a block holds at least one transaction");
         let sealing = if policy.plan.beside {
             Sealing::beside(station)
         } else {
             Sealing::Here { station: Box::new(station), spare: ClosedBlock::default() }
         };
         let filling = ClosedBlock::default();
-        Node { engine, clock, next, policy, filling, opened: 0, sealing, sample_latency: false }
+        Node { engine, clock, next, policy, filling, opened: 0, sealing, closings, sample_latency: false }
     }
 
     /// From now on, the time from submission to sealed block is recorded for each call of [`submit`](Self::submit).
@@ -117,37 +131,64 @@ impl<E: Engine> Node<E> {
     /// The sealing of a block failed or was cancelled; the node must not be used any more then.
     pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
         let time = self.clock.read(self.next);
-        if let Some(interval) = self.policy.interval
-            && self.filling.transactions > 0
-            && time.saturating_sub(self.opened) >= interval
-        {
-            self.close_block()?;
-        }
+        self.close_if_old(time)?;
         if self.sample_latency {
             self.filling.submitted.push((Instant::now(), operations));
         }
         let mut rest = commands;
         while !rest.is_empty() {
-            // A command is at most one transaction, so this many cannot overfill the block.
-            let room = (self.policy.transactions - self.filling.transactions) as usize;
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            rest = later;
-            if self.filling.transactions == 0 {
-                self.opened = time;
-            }
-            let batch = Batch { first: self.next, time, commands: now };
-            self.filling.transactions += self.engine.apply(batch, &mut self.filling.body.log);
-            self.filling.body.push(batch);
-            self.next += now.len() as Sequence;
-            let flooded =
-                self.filling.body.commands.len() >= COMMANDS_PER_TRANSACTION_MAX * self.policy.transactions as usize;
-            if self.filling.transactions == self.policy.transactions || (flooded && self.filling.transactions > 0) {
-                self.close_block()?;
-            } else if flooded {
-                self.filling.clear();
-            }
+            rest = &rest[self.fill(rest, time)..];
+            self.close_if_full()?;
         }
         Ok(())
+    }
+
+    /// Closes the block if it is older than the policy lets it become.
+    fn close_if_old(&mut self, time: TimeNs) -> Result<(), NodeError> {
+        if let Some(interval) = self.policy.interval
+            && self.closings.is_empty()
+            && self.filling.transactions > 0
+            && time.saturating_sub(self.opened) >= interval
+        {
+            self.close_block()?;
+        }
+        Ok(())
+    }
+
+    /// Applies the first of these commands, as many as the block has room for, and says how many. The last events in the
+    /// block's log are theirs.
+    fn fill(&mut self, commands: &[Command], time: TimeNs) -> usize {
+        let room = match self.closings.front() {
+            Some(last) => (last + 1 - self.next) as usize,
+            // A command is at most one transaction, so this many cannot overfill the block.
+            None => (self.policy.transactions.saturating_sub(self.filling.transactions)).max(1) as usize,
+        };
+        let now = &commands[..room.min(commands.len())];
+        if self.filling.transactions == 0 {
+            self.opened = time;
+        }
+        let batch = Batch { first: self.next, time, commands: now };
+        self.filling.transactions += self.engine.apply(batch, &mut self.filling.body.log);
+        self.filling.body.push(batch);
+        self.next += now.len() as Sequence;
+        now.len()
+    }
+
+    /// Closes the block if it is full, and says whether it did. Looked at after each [`fill`](Self::fill).
+    fn close_if_full(&mut self) -> Result<bool, NodeError> {
+        let ClosedBlock { transactions, body, .. } = &self.filling;
+        let flooded = body.commands.len() >= COMMANDS_PER_TRANSACTION_MAX * self.policy.transactions as usize;
+        let closes = match self.closings.front() {
+            Some(&last) => self.next > last,
+            None => *transactions >= self.policy.transactions || (flooded && *transactions > 0),
+        };
+        if closes {
+            self.closings.pop_front();
+            self.close_block()?;
+        } else if flooded && *transactions == 0 {
+            self.filling.clear();
+        }
+        Ok(closes)
     }
 
     fn close_block(&mut self) -> Result<(), NodeError> {
@@ -215,6 +256,12 @@ impl Sealing {
             }
         }
     }
+}
+
+/// The records of all accounts.
+fn records<E: Engine>(engine: &E) -> Vec<AccountRecord> {
+    let record = |id| engine.record(AccountId(id)).expect("ids are dense");
+    (0..engine.accounts()).map(record).collect()
 }
 
 fn join(thread: JoinHandle<Result<SealTotals, NodeError>>) -> Result<SealTotals, NodeError> {

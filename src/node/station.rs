@@ -7,6 +7,7 @@ use crate::engine::AccountRecord;
 use crate::hash::{Digest, Hashing, sha256d};
 use crate::measure::LatencyRecorder;
 use crate::seal::{self, Sealed, Watch};
+use std::collections::VecDeque;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,11 +93,26 @@ pub enum NodeError {
         /// Why.
         reason: String,
     },
+    /// A block that was sealed before is not what its commands give now.
+    #[error("block {height} was sealed as {stored}; its commands now give {derived}")]
+    Differs {
+        /// Which block.
+        height: u64,
+        /// Header and seal record as they were sealed.
+        stored: String,
+        /// As they are now, with the same nonces.
+        derived: String,
+    },
 }
+
+/// A block's seal as it was recorded: all that a search would have to find again.
+pub type Seal = (Header, SealRecord);
 
 /// See the module.
 pub struct SealStation {
     tip: Tip,
+    /// Seals of the next blocks, which were sealed before: they are derived again and compared, not searched.
+    recorded: VecDeque<Seal>,
     plan: SealPlan,
     hashing: Hashing,
     tree: StateTree,
@@ -108,7 +124,7 @@ pub struct SealStation {
 }
 
 impl SealStation {
-    /// A station for the first block after a state with these accounts.
+    /// A station for the first block of a chain, after a state with these accounts.
     pub fn new(
         params: ChainParams,
         plan: SealPlan,
@@ -116,17 +132,30 @@ impl SealStation {
         watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
-        let tip = params.hash();
+        Self::resume(Tip::genesis(params), VecDeque::new(), plan, accounts, watch, sink)
+    }
+
+    /// A station for the block after `tip`, at which the accounts had these records. The seals of the first blocks are known
+    /// already: `recorded`.
+    pub fn resume(
+        tip: Tip,
+        recorded: VecDeque<Seal>,
+        plan: SealPlan,
+        accounts: &[AccountRecord],
+        watch: Arc<Watch>,
+        sink: Option<BlockSink>,
+    ) -> Self {
         let totals = SealTotals {
             blocks: 0,
             transactions: 0,
             hashes: 0,
-            tip,
+            tip: tip.hash(),
             times: StageTimes::default(),
             latency: LatencyRecorder::new(),
         };
         let mut station = SealStation {
-            tip: Tip::genesis(params),
+            tip,
+            recorded,
             plan,
             hashing: if plan.fast_hashing { Hashing::fast() } else { Hashing::NAIVE },
             tree: StateTree::new(),
@@ -159,8 +188,8 @@ impl SealStation {
         let (first_sequence, last_sequence) = block.body.sequences().expect("a closed block has transactions");
         let mut record = SealRecord {
             transactions: block.transactions,
-            height: self.totals.blocks,
-            extra_nonce: 0,
+            height: self.tip.height(),
+            extra_nonce: self.recorded.front().map_or(0, |(_, recorded)| recorded.extra_nonce),
             first_sequence,
             last_sequence,
             state_root,
@@ -178,13 +207,16 @@ impl SealStation {
         let time = block.body.last_time().expect("a closed block has transactions");
         let header = self.tip.next(Header::seconds(time));
         let target = Target::from_bits(header.bits).expect("checked when the chain was made");
-        let sealed: Sealed = seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.watch)
-            .ok_or(NodeError::Cancelled)?;
+        let sealed: Sealed = match self.recorded.pop_front() {
+            Some(recorded) => self.seal_again(header, &record, recorded)?,
+            None => seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.watch)
+                .ok_or(NodeError::Cancelled)?,
+        };
         let after_search = clock.elapsed().as_nanos() as u64;
 
         if let Some(sink) = &mut self.sink {
             sink(&sealed.header, &record, &block.body)
-                .map_err(|reason| NodeError::Sink { height: self.totals.blocks, reason })?;
+                .map_err(|reason| NodeError::Sink { height: self.tip.height(), reason })?;
         }
         let now = Instant::now();
         for &(submitted, operations) in &block.submitted {
@@ -203,6 +235,16 @@ impl SealStation {
         self.totals.tip = sealed.hash;
         self.tip.extend(&sealed.header, sealed.hash);
         Ok(())
+    }
+
+    /// Seals with the nonce that was found before, and compares.
+    fn seal_again(&self, header: Header, record: &SealRecord, recorded: Seal) -> Result<Sealed, NodeError> {
+        let header = Header { merkle_root: self.leaves[0], nonce: recorded.0.nonce, ..header };
+        if (header, *record) != recorded || self.tip.check(&header).is_err() {
+            let (stored, derived) = (format!("{recorded:?}"), format!("{:?}", (header, record)));
+            return Err(NodeError::Differs { height: record.height, stored, derived });
+        }
+        Ok(Sealed { header, hash: header.hash(), hashes: 0 })
     }
 
     /// What was sealed.
