@@ -14,6 +14,7 @@ pub mod ring;
 pub mod block;
 pub mod engine;
 pub mod journal;
+pub mod wire;
 
 pub mod baseline;
 pub mod optimized;
