@@ -75,6 +75,8 @@ pub mod decimal;
 mod line;
 mod reader;
 mod request;
+#[cfg(test)]
+mod tests;
 mod text;
 mod vocabulary;
 
