@@ -24,6 +24,7 @@ mod error;
 pub mod frame;
 mod scan;
 mod segment;
+pub mod sim;
 mod spares;
 pub mod storage;
 

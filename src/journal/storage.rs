@@ -140,7 +140,7 @@ pub fn read_full<F: StoredFile>(file: &F, offset: u64, out: &mut [u8]) -> io::Re
 pub fn fill_with_zeros<F: StoredFile>(file: &mut F, length: u64) -> io::Result<()> {
     const STEP: usize = 1 << 20;
     let mut zeros = Buffer::new();
-    zeros.resize(STEP);
+    zeros.resize(STEP.min(length as usize));
     let mut offset = 0;
     while offset < length {
         let step = (length - offset).min(STEP as u64) as usize;
