@@ -3,8 +3,8 @@
 use super::frame::{FrameBuffer, Header, Kind, Label, PAYLOAD_MAX, Place};
 use super::scan::find_end;
 use super::segment::{FIRST_SECTOR, JournalId, Segment, numbers};
-use super::storage::{Access, SECTOR, Storage, StoredFile, write_all};
-use super::{JournalError, Recovered, Spares};
+use super::storage::{Access, SECTOR, Storage, StoredFile, read_full, write_all};
+use super::{Buffer, JournalError, Recovered, Spares};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,11 +61,12 @@ pub struct Journal<S: Storage> {
     /// Segments before that one, oldest first.
     before: VecDeque<Segment>,
     sector: u32,
-    last: Option<Header>,
     next: u64,
     previous: u64,
     /// The last frame that is durable.
     synced: u64,
+    /// The first frame after that one that is longer than a sector.
+    long: Option<u64>,
     acknowledged: u64,
     synced_at: Instant,
     stopped: Option<String>,
@@ -94,10 +95,10 @@ impl<S: Storage> Journal<S> {
             segment,
             before: VecDeque::new(),
             sector: FIRST_SECTOR,
-            last: None,
             next: 1,
             previous: 0,
             synced: 0,
+            long: None,
             acknowledged: 0,
             synced_at: Instant::now(),
             stopped: None,
@@ -124,10 +125,11 @@ impl<S: Storage> Journal<S> {
         if let Some(unused) = end.unused {
             spares.recycle(&unused.name(), unused.length, usize::MAX)?;
         }
+        for &(segment, from, to) in &end.unproven {
+            write_again(&storage, &segment, from, to, options.access())?;
+        }
         let name = end.segment.name();
-        let mut file = storage.open(&name, options.access()).map_err(JournalError::io("opening", &name))?;
-        // What was read may so far be in the system's memory only.
-        file.sync().map_err(JournalError::io("syncing", &name))?;
+        let file = storage.open(&name, options.access()).map_err(JournalError::io("opening", &name))?;
         storage.sync_names().map_err(JournalError::io("syncing", "the journal's folder"))?;
         let mut journal = Journal {
             storage,
@@ -138,10 +140,10 @@ impl<S: Storage> Journal<S> {
             segment: end.segment,
             before: end.before.into(),
             sector: end.sector,
-            last: None,
             next: end.next,
             previous: end.previous,
             synced: end.next - 1,
+            long: None,
             acknowledged: 0,
             synced_at: Instant::now(),
             stopped: None,
@@ -207,7 +209,9 @@ impl<S: Storage> Journal<S> {
         self.sector += header.span() as u32;
         self.next += 1;
         self.previous = header.check();
-        self.last = Some(header);
+        if header.sectors() > 1 {
+            self.long.get_or_insert(number);
+        }
         Ok(number)
     }
 
@@ -215,10 +219,13 @@ impl<S: Storage> Journal<S> {
     fn sync(&mut self) -> Result<(), JournalError> {
         self.file.sync().map_err(JournalError::io("syncing", &self.segment.name()))?;
         self.synced_at = Instant::now();
-        self.synced = self.next - 1;
-        // A frame of one sector stands there twice; a longer one needs a later one.
-        let doubled = self.last.is_none_or(|last| last.sectors() == 1);
-        self.acknowledged = self.acknowledged.max(if doubled { self.synced } else { self.synced - 1 });
+        let last = self.next - 1;
+        if last > self.synced {
+            // All of these frames say that the ones before them are durable, but not so of each other. One of a sector stands
+            // there twice; a longer one needs a later one that says so, and what is behind it needs the longer one.
+            self.acknowledged = self.acknowledged.max(self.long.take().map_or(last, |long| long - 1));
+            self.synced = last;
+        }
         Ok(())
     }
 
@@ -373,6 +380,25 @@ impl Options {
     fn access(&self) -> Access {
         if self.policy == SyncPolicy::EveryGroup { Access::WriteThrough } else { Access::Write }
     }
+}
+
+/// Makes durable what was read. It may so far be in the system's memory only; and if a sync of it has failed, the system takes it
+/// for durable, and another sync would do nothing. So it is written once more.
+fn write_again<S: Storage>(
+    storage: &S,
+    segment: &Segment,
+    from: u32,
+    to: u32,
+    access: Access,
+) -> Result<(), JournalError> {
+    let name = segment.name();
+    let offset = u64::from(from) * SECTOR as u64;
+    let mut bytes = Buffer::new();
+    bytes.resize((to - from) as usize * SECTOR);
+    let mut file = storage.open(&name, access).map_err(JournalError::io("opening", &name))?;
+    read_full(&file, offset, bytes.as_bytes_mut()).map_err(JournalError::io("reading", &name))?;
+    write_all(&mut file, offset, bytes.as_bytes()).map_err(JournalError::io("writing", &name))?;
+    file.sync().map_err(JournalError::io("syncing", &name))
 }
 
 /// Makes a spare a segment: its header is durable before its name is.

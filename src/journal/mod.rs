@@ -20,6 +20,8 @@
 
 mod append;
 mod buffer;
+#[cfg(unix)]
+pub mod disk;
 mod error;
 pub mod frame;
 mod scan;

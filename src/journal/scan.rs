@@ -5,6 +5,7 @@ use super::frame::{HEADER_LEN, Header, Kind, check};
 use super::segment::{FIRST_SECTOR, JournalId, Segment, numbers};
 use super::storage::{Access, SECTOR, Storage, StoredFile, read_full};
 use super::{Buffer, JournalError};
+use std::collections::VecDeque;
 
 /// Bytes that are read at once.
 const WINDOW: usize = 4 << 20;
@@ -41,6 +42,8 @@ pub(super) struct End {
     pub before: Vec<Segment>,
     /// A segment that was made, but that no frame led to.
     pub unused: Option<Segment>,
+    /// Frames that no later one says to be durable: segment, first sector, and the sector behind the last.
+    pub unproven: Vec<(Segment, u32, u32)>,
 }
 
 /// Reads a journal from the segment that holds frame `from`, checks all of it, and shows the frames from `from` on. It
@@ -70,14 +73,18 @@ pub(super) fn find_end<S: Storage>(
     let mut at = start;
     let (mut next, mut previous, mut sector) = (segments[at].first, segments[at].previous, FIRST_SECTOR);
     found.segments = 1;
-    loop {
-        let Some(frame) = window.frame_at(sector, next, previous)? else { break };
+    let mut unproven = VecDeque::new();
+    while let Some(frame) = window.frame_at(sector, next, previous)? {
         found.damaged_copies += u64::from(frame.damaged_copy);
         let header = frame.header;
         if next >= from {
             visit(&header, frame.payload);
             found.frames += 1;
             found.payload_bytes += u64::from(header.length);
+        }
+        unproven.push_back((next, segments[at], sector, sector + header.span() as u32));
+        while unproven.front().is_some_and(|&(number, ..)| number <= header.place.synced) {
+            unproven.pop_front();
         }
         (next, previous) = (next + 1, header.check());
         sector += header.span() as u32;
@@ -107,7 +114,15 @@ pub(super) fn find_end<S: Storage>(
     found.last = next - 1;
     found.end = (segments[at].number, u64::from(sector) * SECTOR as u64);
     found.torn = torn;
-    let end = End { segment: segments[at], sector, previous, next, before: segments[..at].to_vec(), unused };
+    let mut parts: Vec<(Segment, u32, u32)> = Vec::new();
+    for (_, segment, from, to) in unproven {
+        match parts.last_mut() {
+            Some((before, _, end)) if *before == segment => *end = to,
+            _ => parts.push((segment, from, to)),
+        }
+    }
+    let unproven = parts;
+    let end = End { segment: segments[at], sector, previous, next, before: segments[..at].to_vec(), unused, unproven };
     Ok((end, found))
 }
 
@@ -133,6 +148,9 @@ fn segments_from<S: Storage>(storage: &S, id: &JournalId, from: u64) -> Result<(
         let file = Segment::name_of(first.unwrap_or(1).max(1));
         return Err(JournalError::Missing { file, why: format!("frame {from} and what follows it are wanted") });
     };
+    // Pruned segments may go in any order until their names are synced. Before the one that begins with `from` a gap is no loss.
+    let gap_before = |next: &Segment| next.number != segments[start].number + 1 && next.first == from;
+    let start = start + usize::from(segments.get(start + 1).is_some_and(gap_before));
     for pair in segments[start..].windows(2) {
         if pair[1].number != pair[0].number + 1 {
             let why = format!("{} is there", pair[1].name());
@@ -159,10 +177,11 @@ fn unused_segment<S: Storage>(
         return damaged(format!("{} begins with frame {}", segments[segments.len() - 1].name(), unused.first));
     }
     let mut window = Window::open(storage, unused)?;
-    if window.evidence(FIRST_SECTOR, next).is_err() || window.header_at(FIRST_SECTOR)?.is_some() {
-        return damaged(format!("{} has frames behind it", unused.name()));
-    }
-    Ok(Some(unused))
+    let used = match window.evidence(FIRST_SECTOR, next) {
+        Err(JournalError::Damaged { .. }) => true,
+        looked => looked.map(|_| false)? || window.header_at(FIRST_SECTOR)?.is_some(),
+    };
+    if used { damaged(format!("{} has frames behind it", unused.name())) } else { Ok(Some(unused)) }
 }
 
 /// A part of a segment in memory.

@@ -310,14 +310,25 @@ impl Disk {
     }
 
     /// As it stands after the process was gone and the machine went on: all that was written is there, if not yet durable. What
-    /// a failed sync has left in the cache may be there or not.
+    /// a failed sync has left in memory is still there and still not durable, or dropped, so that the disk's own bytes show.
     pub fn after_restart(&self) -> Disk {
         let mut disk = self.clone();
         disk.counts.restarts += 1;
         let Disk { files, counts, dice, .. } = &mut disk;
         for file in files {
             let doubtful = file.doubtful();
-            file.settle(self.sector, 0, doubtful, counts, &mut || any_fate(dice, self.sector, 500));
+            if doubtful > 0 && dice.per_mille(500) {
+                file.settle(self.sector, 0, doubtful, counts, &mut || any_fate(dice, self.sector, 500));
+            }
+        }
+        // A file system whose names could not be synced takes no more changes. It comes back with some of them.
+        if disk.doubtful_changes > 0 {
+            let kept = disk.dice.below(disk.changes.len() as u64 + 1) as usize;
+            for change in disk.changes.drain(..).take(kept) {
+                change.apply(&mut disk.durable_names);
+            }
+            disk.names = disk.durable_names.clone();
+            disk.doubtful_changes = 0;
         }
         disk.new_process();
         disk

@@ -210,6 +210,11 @@ impl SimStorage {
         self.disk().misdirect_at = Some(operation);
     }
 
+    /// Whether the process is gone: after a crash, and once the disk was reopened or restarted.
+    pub fn is_gone(&self) -> bool {
+        self.disk().gone
+    }
+
     /// Operations since this process began, in order.
     pub fn operations(&self) -> Vec<Operation> {
         self.disk().operations.clone()
