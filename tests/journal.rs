@@ -5,6 +5,8 @@
 //! `JOULEBOOK_SEED=text cargo test --test journal` plays other schedules; without it, the half that is not fixed depends on
 //! the commit.
 
+#[path = "journal/exhaustive.rs"]
+mod exhaustive;
 #[path = "journal/model.rs"]
 mod model;
 #[path = "journal/schedule.rs"]

@@ -1,0 +1,215 @@
+//! One fixed life of a journal, broken in every place of a kind.
+
+use super::model::{ID, Model, SEGMENT, is_refusal};
+use joulebook::journal::sim::{Fate, SimStorage};
+use joulebook::journal::storage::{SECTOR, Storage};
+use joulebook::journal::{Journal, JournalError, Options, SyncPolicy};
+use joulebook::workload::Random;
+use rayon::prelude::*;
+
+/// Sectors of which every subset is tried.
+const SUBSETS_OF: usize = 10;
+
+fn options(policy: SyncPolicy) -> Options {
+    Options { policy, segment_bytes: SEGMENT, bytes_max: u64::MAX, spares_max: 2 }
+}
+
+/// Appends groups of up to three sectors, with a cover now and then, until something fails.
+fn write(disk: &SimStorage, policy: SyncPolicy, groups: u32) -> (Model, Result<(), JournalError>) {
+    let mut model = Model::new();
+    let mut random = Random::new(7, 1);
+    let mut journal = match Journal::create(disk.clone(), ID, options(policy)) {
+        Ok(journal) => journal,
+        Err(error) => return (model, Err(error)),
+    };
+    for group in 0..groups {
+        let length = random.below(3 * SECTOR as u64) as usize;
+        let mut done = model.append(&mut journal, length, &mut random).map(drop);
+        if done.is_ok() && group % 5 == 4 {
+            done = journal.cover();
+        }
+        model.acknowledged = journal.acknowledged();
+        match done {
+            Ok(()) => {}
+            // No room could be made ahead: nothing was written, and it goes on.
+            Err(JournalError::Full { .. }) if !disk.is_gone() => {}
+            Err(JournalError::Full { .. }) => return (model, done),
+            Err(_) => {
+                let again = model.append(&mut journal, 64, &mut random);
+                assert!(matches!(again, Err(JournalError::Stopped { .. })), "it went on: {again:?}");
+                assert_eq!(journal.acknowledged(), model.acknowledged, "acknowledged after an error");
+                return (model, done);
+            }
+        }
+    }
+    (model, Ok(()))
+}
+
+/// Every operation of a life of 64 groups is a crash point, and every subset of what was pending then survives.
+#[test]
+fn every_operation_is_a_crash_point_with_every_subset_of_its_sectors() {
+    let subsets: u64 = [SyncPolicy::EveryGroup, SyncPolicy::Interval(std::time::Duration::MAX)]
+        .into_par_iter()
+        .map(|policy| {
+            let whole = SimStorage::new(1, SECTOR);
+            write(&whole, policy, 64).1.unwrap();
+            let operations = whole.operation_count();
+            assert!(operations > 100, "{operations} operations");
+            (1..=operations).into_par_iter().map(|at| crash_at(policy, at)).sum::<u64>()
+        })
+        .sum();
+    println!("{subsets} states of the disk after a crash");
+    assert!(subsets > 5_000, "only {subsets}");
+}
+
+fn crash_at(policy: SyncPolicy, operation: u64) -> u64 {
+    let disk = SimStorage::new(1, SECTOR);
+    disk.crash_at(operation);
+    let (model, result) = write(&disk, policy, 64);
+    assert!(result.is_err() && disk.is_gone());
+    let pending = disk.pending();
+    let masks = 1u64 << pending.min(SUBSETS_OF);
+    for mask in 0..masks {
+        // The latest are tried in all combinations; of those before them, all or nothing is kept.
+        let early = pending.saturating_sub(SUBSETS_OF);
+        let kept = |at: usize| if at < early { mask & 1 == 1 } else { mask >> (at - early) & 1 == 1 };
+        let after = disk.reopen_with(|at| if kept(at) { Fate::Kept } else { Fate::Lost });
+        if model.acknowledged > 0 {
+            let scanned = model.scan(&after, model.acknowledged).unwrap_or_else(|lost| panic!("{operation}: {lost}"));
+            scanned.unwrap_or_else(|error| panic!("operation {operation}, subset {mask:b}: {error}"));
+        }
+    }
+    masks
+}
+
+/// Each of the first 200 operations fails once: nothing is acknowledged after it, and what was is there.
+#[test]
+fn each_of_the_first_operations_fails() {
+    let failed: u64 = (1..=200u64)
+        .into_par_iter()
+        .map(|at| {
+            let disk = SimStorage::new(2, 512);
+            disk.fail_at(at);
+            let (model, result) = write(&disk, SyncPolicy::EveryGroup, 64);
+            if result.is_ok() {
+                return 0;
+            }
+            for after in [disk.reopen(), disk.restart()] {
+                if model.acknowledged > 0 {
+                    let scanned = model.scan(&after, model.acknowledged).unwrap_or_else(|lost| panic!("{at}: {lost}"));
+                    scanned.unwrap_or_else(|error| panic!("operation {at}: {error}"));
+                }
+            }
+            1
+        })
+        .sum();
+    println!("{failed} of 200 failures stopped a journal; the others were of room made ahead");
+    assert!(failed > 100, "only {failed} of 200 failures stopped a journal");
+}
+
+/// Every bit of a journal of 64 KiB: what is recovered is what was submitted, with all that was acknowledged, or damage is named.
+#[test]
+fn every_flipped_bit_is_seen_or_does_no_harm() {
+    let disk = SimStorage::new(3, SECTOR);
+    let mut model = Model::new();
+    let mut random = Random::new(9, 1);
+    let mut journal = Journal::create(disk.clone(), ID, options(SyncPolicy::EveryGroup)).unwrap();
+    while journal.room() > 3 * SECTOR as u64 {
+        let length = random.below(2 * SECTOR as u64) as usize;
+        model.append(&mut journal, length, &mut random).unwrap();
+    }
+    journal.cover().unwrap();
+    model.acknowledged = journal.acknowledged();
+    drop(journal);
+    let names: Vec<String> = disk.names().unwrap().into_iter().filter(|name| name.starts_with("segment-")).collect();
+    assert_eq!(names.len(), 1);
+    let bits = 8 * disk.bytes(&names[0]).len() as u64;
+    assert_eq!(bits, 8 * 64 * 1024);
+    let refused: u64 = (0..32u64)
+        .into_par_iter()
+        .map(|part| {
+            let disk = disk.fork(part);
+            let mut refused = 0;
+            for bit in (part..bits).step_by(32) {
+                disk.flip_bit(&names[0], bit);
+                match model.scan(&disk, model.acknowledged).unwrap_or_else(|lost| panic!("bit {bit}: {lost}")) {
+                    Ok(_) => {}
+                    Err(error) if is_refusal(&error) => refused += 1,
+                    Err(error) => panic!("bit {bit}: {error}"),
+                }
+                disk.flip_bit(&names[0], bit);
+            }
+            refused
+        })
+        .sum();
+    println!("{bits} bits flipped: {refused} refused by name, the others did no harm");
+    assert!(refused > 10_000, "only {refused} of {bits} were refused");
+}
+
+/// The last write of a journal reaches the disk in part, at every length.
+#[test]
+fn every_torn_length_of_a_frame() {
+    for length in [10, SECTOR, 3 * SECTOR] {
+        let whole = SimStorage::new(4, 512);
+        let life = |disk: &SimStorage| {
+            let mut model = Model::new();
+            let mut random = Random::new(11, 1);
+            let mut journal = Journal::create(disk.clone(), ID, options(SyncPolicy::EveryGroup)).unwrap();
+            model.append(&mut journal, 100, &mut random).unwrap();
+            model.acknowledged = journal.acknowledged();
+            let last = model.append(&mut journal, length, &mut random);
+            (model, last.is_ok(), disk.operation_count())
+        };
+        let (_, written, operations) = life(&whole);
+        assert!(written);
+        // A write that went through is synced behind it: the write itself is the one before.
+        let disk = SimStorage::new(4, 512);
+        disk.crash_at(operations - 1);
+        let (model, written, _) = life(&disk);
+        assert!(!written);
+        let bytes = disk.pending() * 512;
+        assert!(bytes >= 2 * SECTOR, "{bytes} bytes were being written");
+        for torn in 0..=bytes {
+            let fate = |at: usize| match torn.saturating_sub(at * 512) {
+                0 => Fate::Lost,
+                part if part >= 512 => Fate::Kept,
+                part => Fate::Torn(part),
+            };
+            let after = disk.reopen_with(fate);
+            let scanned = model.scan(&after, model.acknowledged).unwrap_or_else(|lost| panic!("{torn} bytes: {lost}"));
+            scanned.unwrap_or_else(|error| panic!("{torn} bytes: {error}"));
+        }
+    }
+}
+
+/// The disk is full at every 4 KiB of the first MiB: refused before anything is accepted, and with room again it goes on.
+#[test]
+fn full_at_every_sector_of_a_mebibyte() {
+    let refused: u64 = (0..=256u64)
+        .into_par_iter()
+        .map(|sectors| {
+            let disk = SimStorage::new(5, SECTOR);
+            disk.set_capacity(sectors * SECTOR as u64);
+            let mut model = Model::new();
+            let mut random = Random::new(13, 1);
+            let Ok(mut journal) = Journal::create(disk.clone(), ID, options(SyncPolicy::EveryGroup)) else { return 0 };
+            let mut full = 0;
+            for _ in 0..200 {
+                match model.append(&mut journal, 3_000, &mut random) {
+                    Ok(_) => {}
+                    Err(JournalError::Full { .. }) => {
+                        full += 1;
+                        model.acknowledged = journal.acknowledged();
+                        model.scan(&disk, model.acknowledged).unwrap().unwrap();
+                        disk.set_capacity(u64::MAX);
+                    }
+                    Err(error) => panic!("{sectors} sectors: {error}"),
+                }
+            }
+            model.acknowledged = journal.acknowledged();
+            model.scan(&disk.reopen(), model.acknowledged).unwrap().unwrap();
+            full
+        })
+        .sum();
+    assert!(refused > 200, "only {refused} were refused");
+}
