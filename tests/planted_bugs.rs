@@ -26,11 +26,68 @@ struct Bug {
 const DIFFERENTIAL: &[&str] = &["--test", "differential"];
 const BOOK: &[&str] = &["--test", "book"];
 const CHAIN: &[&str] = &["--test", "chain"];
+const JOURNAL: &[&str] = &["--test", "journal"];
 const UNIT: &[&str] = &["--lib"];
 /// The model alone, not the tests of the ring on real threads: a race may not show on these.
 const MODEL: &[&str] = &["--lib", "ring::model"];
 
 const BUGS: &[Bug] = &[
+    Bug {
+        what: "journal: a damaged frame is taken for the tail",
+        file: "src/journal/scan.rs",
+        right: "let evidence = if place.synced >= next {",
+        wrong: "let evidence = if place.synced == u64::MAX {",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a payload's check is not looked at",
+        file: "src/journal/scan.rs",
+        right: "check(payload) == header.payload_check",
+        wrong: "check(payload) != !header.payload_check",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a long group is acknowledged without a later frame",
+        file: "src/journal/append.rs",
+        right: "self.long.take().map_or(last, |long| long - 1)",
+        wrong: "self.long.take().map_or(last, |_| last)",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a sync that failed is ignored",
+        file: "src/journal/append.rs",
+        right: "self.file.sync().map_err(JournalError::io(\"syncing\", &self.segment.name()))?;\n        self.synced_at",
+        wrong: "let _ = self.file.sync();\n        self.synced_at",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a write that stops short is taken for whole",
+        file: "src/journal/storage.rs",
+        right: "let whole = if written == bytes.len() { written }",
+        wrong: "let whole = if written > 0 { bytes.len() }",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a segment has its name before its header is durable",
+        file: "src/journal/append.rs",
+        right: "    file.sync().map_err(JournalError::io(\"syncing\", &spare))?;\n    storage.rename",
+        wrong: "    storage.rename",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a frame does not have to follow the one before it",
+        file: "src/journal/scan.rs",
+        right: "(place.number, place.sector, place.previous) == (number, sector, previous)",
+        wrong: "(place.number, place.sector, place.previous) == (number, sector, place.previous)",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: what was read after a failed sync is taken for durable",
+        file: "src/journal/append.rs",
+        right: "write_again(&storage, &segment, from, to, options.access())?;",
+        wrong: "let _ = (from, to, &segment);",
+        caught_by: JOURNAL,
+    },
     Bug {
         what: "book: the newest order of a price trades first",
         file: "src/optimized/book/arena.rs",

@@ -267,3 +267,76 @@ fn records<E: Engine>(engine: &E) -> Vec<AccountRecord> {
 fn join(thread: JoinHandle<Result<SealTotals, NodeError>>) -> Result<SealTotals, NodeError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{SealRecord, Tip};
+    use crate::engine::state_digest;
+    use crate::optimized::Optimized;
+    use crate::types::Sequence;
+    use crate::workload::{Chaos, ChaosProfile};
+    use std::sync::Mutex;
+
+    const PLAN: SealPlan = SealPlan { search: crate::seal::Search::Parallel, fast_hashing: true, beside: false };
+
+    fn policy(plan: SealPlan) -> BlockPolicy {
+        BlockPolicy { transactions: 50, interval: None, plan }
+    }
+
+    /// Plays commands with these seals known beforehand; returns what was sealed, all seals, and the state's digest.
+    fn play(plan: SealPlan, recorded: Vec<Seal>) -> Result<(SealTotals, Vec<Seal>, crate::hash::Digest), NodeError> {
+        let profile = ChaosProfile::by_number(1);
+        let commands = Chaos::new(profile, 3).commands(3_000);
+        let params = ChainParams::fixed(profile.rules, 0x2003_ffff);
+        let mut engine = Optimized::new(profile.rules);
+        engine.take_changed(&mut Vec::new());
+        let seals = Arc::new(Mutex::new(Vec::new()));
+        let theirs = seals.clone();
+        let sink: BlockSink = Box::new(move |header, record, _| {
+            theirs.lock().unwrap().push((*header, *record));
+            Ok(())
+        });
+        let closings = recorded.iter().map(|(_, record): &(_, SealRecord)| record.last_sequence).collect();
+        let (accounts, watch) = (records(&engine), Arc::new(Watch::new()));
+        let station = SealStation::resume(Tip::genesis(params), recorded.into(), plan, &accounts, watch, Some(sink));
+        let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
+        let mut node = Node::with_station(engine, 1 as Sequence, policy(plan), clock, station, closings);
+        for batch in commands.chunks(37) {
+            node.submit(batch, 1)?;
+        }
+        let (engine, totals) = node.finish()?;
+        let seals = std::mem::take(&mut *seals.lock().unwrap());
+        Ok((totals, seals, state_digest(&engine)))
+    }
+
+    #[test]
+    fn a_chain_goes_on_where_it_was_left() {
+        let (totals, seals, digest) = play(PLAN, Vec::new()).unwrap();
+        assert!(seals.len() > 10 && totals.hashes > 0, "{totals:?}");
+        for plan in [PLAN, SealPlan { beside: true, ..PLAN }] {
+            for known in [seals.len(), seals.len() / 2, 1] {
+                let (again, sealed, same) = play(plan, seals[..known].to_vec()).unwrap();
+                assert_eq!((again.tip, &sealed, same), (totals.tip, &seals, digest));
+                assert_eq!(again.hashes == 0, known == seals.len(), "what is known is not searched");
+            }
+        }
+    }
+
+    #[test]
+    fn a_seal_that_its_commands_do_not_give_is_refused() {
+        let (_, seals, _) = play(PLAN, Vec::new()).unwrap();
+        let damage: [fn(&mut Seal); 4] = [
+            |(header, _)| header.nonce ^= 1,
+            |(header, _)| header.merkle_root[7] ^= 1,
+            |(_, record)| record.state_root[9] ^= 1,
+            |(_, record)| record.extra_nonce += 1,
+        ];
+        for change in damage {
+            let mut changed = seals.clone();
+            change(&mut changed[4]);
+            let error = play(PLAN, changed).unwrap_err();
+            assert!(matches!(error, NodeError::Differs { height: 4, .. }), "{error}");
+        }
+    }
+}
