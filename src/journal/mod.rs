@@ -15,7 +15,7 @@
 //! 4. A frame that is not there, though it was durable, is damage: the journal is not read, and says where. That it was
 //!    durable is known from what was written later. Only a tail that never was durable is cut.
 //! 5. The last frame has no later one. So a frame of one sector is written twice, and a longer one is acknowledged only when a
-//!    later frame is durable: the next group, or an empty [`Kind::Mark`](frame::Kind::Mark).
+//!    later frame is durable: the next group, or an empty [`Kind::Mark`].
 //! 6. Writes that stop short are continued. Room is made ahead.
 
 mod append;

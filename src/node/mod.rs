@@ -288,9 +288,9 @@ mod tests {
         let (account, to) = (AccountId(number as u32 % 7), AccountId(number as u32 % 5 + 1));
         match number {
             0..7 => Command::OpenAccount { address: [number as u8 + 1; 32] },
-            _ if number % 5 == 0 => Command::Mint { account, amount: 0 },
-            _ if number % 3 == 0 => Command::MeterCredit { account, amount: number },
-            _ if account == to || number % 4 == 0 => Command::Mint { account, amount: number },
+            _ if number.is_multiple_of(5) => Command::Mint { account, amount: 0 },
+            _ if number.is_multiple_of(3) => Command::MeterCredit { account, amount: number },
+            _ if account == to || number.is_multiple_of(4) => Command::Mint { account, amount: number },
             _ => Command::Transfer { token: crate::types::Token::Energy, from: account, to, amount: 1 },
         }
     }
