@@ -4,6 +4,7 @@ use joulebook::command::{Batch, Request};
 use joulebook::engine::Engine;
 use joulebook::event::{Event, EventLog};
 use joulebook::optimized::Optimized;
+use joulebook::types::{AccountId, OrderId};
 use joulebook::wire::{Answer, AnswerReader, Form, RequestReader, WireError, parse_request, write_request};
 use joulebook::workload::{Chaos, ChaosProfile, Random};
 use serde_json::Value;
@@ -261,6 +262,27 @@ fn rates() {
     let commands = Chaos::new(profile, 1).commands(1 << 18);
     let mut log = EventLog::default();
     engine.apply(Batch { first: 1, time: 0, commands: &commands }, &mut log);
+    let refused = log.events.iter().filter(|event| matches!(event, Event::Rejected { .. })).count();
+    println!("{} commands, {refused} of them refused, which makes short answers", commands.len());
+    let mut out = Vec::new();
+    let (maker, maker_account) = (OrderId(12_345_678), AccountId(123_456));
+    let fill = Event::Fill {
+        maker,
+        maker_account,
+        price: 15_000,
+        wh: 17_652,
+        fee: 1_373_502,
+        maker_done: true,
+        taker_done: true,
+    };
+    let since = Instant::now();
+    for sequence in 0..1_000_000u64 {
+        if sequence.is_multiple_of(1_000) {
+            out.clear();
+        }
+        Answer { client: 7, number: sequence, sequence, repeat: false, events: &[fill] }.write_line(&mut out);
+    }
+    println!("Lines: {:.1} M answers of one fill/s written", 1.0 / since.elapsed().as_secs_f64());
     for form in [Form::Lines, Form::Frames] {
         let mut out = Vec::new();
         let mut writing: Vec<f64> = (0..9)

@@ -231,10 +231,12 @@ mod tests {
     fn read(source: impl Read) -> (Vec<Request>, Option<Form>, Option<String>) {
         let (mut reader, mut out) = (RequestReader::new(source), Vec::new());
         let fault = loop {
+            let before = out.len();
             match reader.next_batch(2, &mut out) {
                 Ok(0) => break None,
                 Ok(count) => assert!(count <= 2),
                 Err(error) => {
+                    assert_eq!(out.len(), before, "what was read goes out by itself, not with an error");
                     // It stays.
                     assert_eq!(reader.next_batch(2, &mut out).unwrap_err().to_string(), error.to_string());
                     break Some(error.to_string());
