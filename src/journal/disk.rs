@@ -79,6 +79,9 @@ impl Disk {
     /// How its files are written, in words for whoever starts the program.
     pub fn durability(&self) -> &'static str {
         match self.0.writes {
+            Writes::Buffered | Writes::Direct if is_in_memory(&self.0.handle) => {
+                "NOTHING IS DURABLE: this file system is in memory (tmpfs)"
+            }
             Writes::Never => "opened to be read only: nothing is written",
             Writes::Direct => "direct synchronous writes (O_DIRECT|O_DSYNC)",
             Writes::Buffered if cfg!(target_os = "linux") => {
@@ -190,6 +193,20 @@ fn probe(path: &Path) -> Result<Writes> {
 
 fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
+
+fn is_in_memory(folder: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const TMPFS: u64 = 0x0102_1994;
+        const RAMFS: u64 = 0x8584_58f6;
+        rustix::fs::fstatfs(folder).is_ok_and(|found| [TMPFS, RAMFS].contains(&(found.f_type as u32 as u64)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        false
+    }
 }
 
 /// Whether this system has such writes.
@@ -342,6 +359,7 @@ mod tests {
         for folder in folders() {
             let disk = Disk::open(folder.path()).unwrap();
             println!("{}: {}", folder.path().display(), disk.durability());
+            assert_eq!(disk.durability().contains("memory"), is_in_memory(&disk.0.handle));
             assert!(disk.names().unwrap().is_empty(), "nothing of the probe is left");
             for (name, access) in [("a", Access::Write), ("b", Access::WriteThrough)] {
                 let mut file = disk.create(name, access).unwrap();
@@ -396,7 +414,7 @@ mod tests {
         let folder = folder_beside_the_build();
         let handle = open_folder(folder.path()).unwrap();
         let disk = Disk(Arc::new(Folder { path: folder.path().to_owned(), handle, writes: Writes::Buffered }));
-        assert!(disk.durability().contains("buffered"));
+        assert!(disk.durability().contains("buffered") || is_in_memory(&disk.0.handle));
         for access in [Access::Write, Access::WriteThrough] {
             let name = format!("{access:?}");
             let mut file = disk.create(&name, access).unwrap();
