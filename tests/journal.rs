@@ -47,8 +47,6 @@ fn schedules(base: u64, count: u64) {
     let since = Instant::now();
     let tally = play_many(base, count);
     println!("{tally:#?}\nin {:.1} s", since.elapsed().as_secs_f64());
-    // One lost in about 2,000 lives with misdirected writes: ARCHITECTURE.md, 10.
-    assert!(tally.unseen_misdirections <= 30, "{} misdirected writes were not seen", tally.unseen_misdirections);
     let Tally { disk, .. } = tally;
     let exercised = [
         tally.crashes_in_create,

@@ -33,10 +33,45 @@ const MODEL: &[&str] = &["--lib", "ring::model"];
 
 const BUGS: &[Bug] = &[
     Bug {
+        what: "journal: what fills a file is not looked at where it does not belong",
+        file: "src/journal/scan.rs",
+        right: "filled.filter(|&place| place != (self.segment.file, u64::from(at)))",
+        wrong: "filled.filter(|_| false)",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a segment's name is not made durable",
+        file: "src/journal/append.rs",
+        right: "storage.sync_names().map_err(JournalError::io(\"syncing\", \"the journal's folder\"))?;\n    Ok(file)",
+        wrong: "Ok(file)",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: a header's check is not looked at",
+        file: "src/journal/frame.rs",
+        right: "header.encode() == *bytes",
+        wrong: "header.encode()[..80] == bytes[..80]",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "journal: the second copy of a short frame is not written",
+        file: "src/journal/frame.rs",
+        right: "all.copy_within(..SECTOR, SECTOR);",
+        wrong: "all.copy_within(..0, SECTOR);",
+        caught_by: JOURNAL,
+    },
+    Bug {
+        what: "journal: it is pruned after an error",
+        file: "src/journal/append.rs",
+        right: "self.check_going()?;\n        let pruned",
+        wrong: "let pruned",
+        caught_by: JOURNAL,
+    },
+    Bug {
         what: "journal: a damaged frame is taken for the tail",
         file: "src/journal/scan.rs",
-        right: "let evidence = if place.synced >= next {",
-        wrong: "let evidence = if place.synced == u64::MAX {",
+        right: "if place.synced >= next {",
+        wrong: "if place.synced == u64::MAX {",
         caught_by: JOURNAL,
     },
     Bug {

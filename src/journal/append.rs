@@ -1,11 +1,13 @@
 //! Writing a journal.
 
 use super::frame::{FrameBuffer, Header, Kind, Label, PAYLOAD_MAX, Place};
-use super::scan::find_end;
+use super::scan::{End, find_end};
 use super::segment::{FIRST_SECTOR, JournalId, Segment, numbers};
+use super::spares;
 use super::storage::{Access, SECTOR, Storage, StoredFile, read_full, write_all};
 use super::{Buffer, JournalError, Recovered, Spares};
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,21 +85,35 @@ impl<S: Storage> Journal<S> {
             let why = "a journal is to be made where there is none".to_string();
             return Err(JournalError::Foreign { file: Segment::name_of(number), why });
         }
-        let spares = Arc::new(Spares::open(storage.clone(), options.segment_bytes)?);
-        let segment = Segment::new(&id, 1, options.segment_bytes, 1, 0);
-        let file = make_segment(&storage, &spares, &id, &segment, options.access())?;
+        let spares = Spares::open(storage.clone(), &id, options.segment_bytes, std::iter::empty())?;
+        let mut segment = Segment::new(&id, 1, options.segment_bytes, 1, 0);
+        let file = make_segment(&storage, &spares, &id, &mut segment, options.access())?;
+        let end = End::at_the_start_of(segment);
+        Self::at(storage, id, options, spares, file, end)
+    }
+
+    /// A journal that goes on at its end, with a [`Kind::Open`].
+    fn at(
+        storage: S,
+        id: JournalId,
+        options: Options,
+        spares: Spares<S>,
+        file: S::File,
+        end: End,
+    ) -> Result<Self, JournalError> {
+        let End { segment, sector, previous, next, before, .. } = end;
         let mut journal = Journal {
             storage,
             id,
             options,
-            spares,
+            spares: Arc::new(spares),
             file,
             segment,
-            before: VecDeque::new(),
-            sector: FIRST_SECTOR,
-            next: 1,
-            previous: 0,
-            synced: 0,
+            before: before.into(),
+            sector,
+            next,
+            previous,
+            synced: next - 1,
             long: None,
             acknowledged: 0,
             synced_at: Instant::now(),
@@ -121,9 +137,10 @@ impl<S: Storage> Journal<S> {
     ) -> Result<(Self, Recovered), JournalError> {
         options.check()?;
         let (end, recovered) = find_end(&storage, &id, from, visit)?;
-        let spares = Arc::new(Spares::open(storage.clone(), options.segment_bytes)?);
-        if let Some(unused) = end.unused {
-            spares.recycle(&unused.name(), unused.length, usize::MAX)?;
+        let files = end.before.iter().chain([&end.segment]).chain(&end.unused).map(|segment| segment.file);
+        let spares = Spares::open(storage.clone(), &id, options.segment_bytes, files)?;
+        if let Some(unused) = &end.unused {
+            spares.recycle(unused, usize::MAX)?;
         }
         for &(segment, from, to) in &end.unproven {
             write_again(&storage, &segment, from, to, options.access())?;
@@ -131,41 +148,23 @@ impl<S: Storage> Journal<S> {
         let name = end.segment.name();
         let file = storage.open(&name, options.access()).map_err(JournalError::io("opening", &name))?;
         storage.sync_names().map_err(JournalError::io("syncing", "the journal's folder"))?;
-        let mut journal = Journal {
-            storage,
-            id,
-            options,
-            spares,
-            file,
-            segment: end.segment,
-            before: end.before.into(),
-            sector: end.sector,
-            next: end.next,
-            previous: end.previous,
-            synced: end.next - 1,
-            long: None,
-            acknowledged: 0,
-            synced_at: Instant::now(),
-            stopped: None,
-        };
-        journal.mark(Kind::Open)?;
+        let journal = Self::at(storage, id, options, spares, file, end)?;
         Ok((journal, recovered))
     }
 
     /// Writes a group, [finished](FrameBuffer::finish), and makes it durable if the policy says so. Returns its frame's number.
     ///
     /// # Errors
-    /// [`JournalError::Full`]: nothing was written, and it may be tried again. Any other error is final.
+    /// [`JournalError::Full`]: nothing was written, and it may be tried again. [`JournalError::TooLong`]: nor was it then. Any
+    /// other error is final.
     ///
     /// # Panics
     /// If the frame is not finished.
     pub fn append(&mut self, frame: &mut FrameBuffer) -> Result<u64, JournalError> {
-        if let Some(first) = &self.stopped {
-            return Err(JournalError::Stopped { first: first.clone() });
-        }
+        self.check_going()?;
         let appended = self.try_append(frame);
         match &appended {
-            Ok(_) | Err(JournalError::Full { .. }) => {}
+            Ok(_) | Err(JournalError::Full { .. } | JournalError::TooLong { .. }) => {}
             Err(error) => self.stopped = Some(error.to_string()),
         }
         appended
@@ -175,7 +174,7 @@ impl<S: Storage> Journal<S> {
         let sectors = (frame.disk_len() / SECTOR as u64) as u32;
         if frame.payload_len() > self.options.payload_max() {
             let (given, most) = (frame.payload_len(), self.options.payload_max());
-            return Err(JournalError::Full { why: format!("a group has {given} bytes and may have {most}") });
+            return Err(JournalError::TooLong { given, most });
         }
         if self.sector + sectors + MARK_SECTORS + ROTATE_SECTORS > self.segment.sectors() {
             self.rotate()?;
@@ -235,9 +234,7 @@ impl<S: Storage> Journal<S> {
     /// # Errors
     /// As [`append`](Self::append), but never full: there is always room for a mark where there is room for a group.
     pub fn cover(&mut self) -> Result<(), JournalError> {
-        if let Some(first) = &self.stopped {
-            return Err(JournalError::Stopped { first: first.clone() });
-        }
+        self.check_going()?;
         let covered = self.try_cover();
         if let Err(error) = &covered {
             self.stopped = Some(error.to_string());
@@ -274,7 +271,7 @@ impl<S: Storage> Journal<S> {
             return Err(JournalError::Full { why });
         }
         if self.spares.ready() == 0 {
-            self.spares.prepare().map_err(|error| JournalError::Full { why: error.to_string() })?;
+            self.spares.prepare()?;
         }
         // The new segment is evidence that all of this was durable.
         self.sync()?;
@@ -289,14 +286,21 @@ impl<S: Storage> Journal<S> {
         };
         let previous = frame.place(place).check();
         let Options { segment_bytes, .. } = self.options;
-        let segment = Segment::new(&self.id, self.segment.number + 1, segment_bytes, self.next + 1, previous);
-        let file = make_segment(&self.storage, &self.spares, &self.id, &segment, self.options.access())?;
+        let mut segment = Segment::new(&self.id, self.segment.number + 1, segment_bytes, self.next + 1, previous);
+        let file = make_segment(&self.storage, &self.spares, &self.id, &mut segment, self.options.access())?;
         self.write(&mut frame)?;
         self.sync()?;
         self.file = file;
         self.before.push_back(std::mem::replace(&mut self.segment, segment));
         self.sector = FIRST_SECTOR;
         Ok(())
+    }
+
+    fn check_going(&self) -> Result<(), JournalError> {
+        match &self.stopped {
+            Some(first) => Err(JournalError::Stopped { first: first.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Number of the last frame whose owner may be told that it is durable.
@@ -323,11 +327,12 @@ impl<S: Storage> Journal<S> {
     /// Gives up the segments that hold only frames before `keep`.
     ///
     /// # Errors
-    /// The disk failed; that is final.
+    /// The disk failed, now or before; that is final.
     pub fn prune(&mut self, keep: u64) -> Result<(), JournalError> {
+        self.check_going()?;
         let pruned = self.try_prune(keep);
         if let Err(error) = &pruned {
-            self.stopped.get_or_insert(error.to_string());
+            self.stopped = Some(error.to_string());
         }
         pruned
     }
@@ -340,7 +345,7 @@ impl<S: Storage> Journal<S> {
                 break;
             }
             self.before.pop_front();
-            self.spares.recycle(&oldest.name(), oldest.length, self.options.spares_max)?;
+            self.spares.recycle(&oldest, self.options.spares_max)?;
             any = true;
         }
         if any {
@@ -396,7 +401,11 @@ fn write_again<S: Storage>(
     let mut bytes = Buffer::new();
     bytes.resize((to - from) as usize * SECTOR);
     let mut file = storage.open(&name, access).map_err(JournalError::io("opening", &name))?;
-    read_full(&file, offset, bytes.as_bytes_mut()).map_err(JournalError::io("reading", &name))?;
+    let read = read_full(&file, offset, bytes.as_bytes_mut()).map_err(JournalError::io("reading", &name))?;
+    if read < bytes.len() {
+        // Or zeros would be written over what the scan has read a moment ago.
+        return Err(JournalError::io("reading", &name)(ErrorKind::UnexpectedEof.into()));
+    }
     write_all(&mut file, offset, bytes.as_bytes()).map_err(JournalError::io("writing", &name))?;
     file.sync().map_err(JournalError::io("syncing", &name))
 }
@@ -406,13 +415,14 @@ fn make_segment<S: Storage>(
     storage: &S,
     spares: &Spares<S>,
     id: &JournalId,
-    segment: &Segment,
+    segment: &mut Segment,
     access: Access,
 ) -> Result<S::File, JournalError> {
     if spares.ready() == 0 {
         spares.prepare()?;
     }
-    let spare = spares.take().expect("one was just made");
+    segment.file = spares.take().expect("one was just made");
+    let spare = spares::name_of(segment.file);
     let mut file = storage.open(&spare, access).map_err(JournalError::io("opening", &spare))?;
     write_all(&mut file, 0, segment.encode(id).as_bytes()).map_err(JournalError::io("writing its header", &spare))?;
     file.sync().map_err(JournalError::io("syncing", &spare))?;

@@ -11,8 +11,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Made and removed while a folder is opened. A crash may leave it there, empty.
-const PROBE: &str = "probe";
+/// Made and removed while a folder is opened. A crash may leave it there. Nobody else has a file of this name.
+const PROBE: &str = ".joulebook-probe";
 
 /// A folder of files, opened by its path.
 #[derive(Clone, Debug)]
@@ -332,7 +332,7 @@ pub struct DiskLock {
 #[cfg(test)]
 mod tests {
     use super::super::Buffer;
-    use super::super::storage::{fill_with_zeros, read_full, write_all};
+    use super::super::storage::{fill, read_full, write_all};
     use super::*;
 
     fn folder_beside_the_build() -> tempfile::TempDir {
@@ -363,7 +363,7 @@ mod tests {
             assert!(disk.names().unwrap().is_empty(), "nothing of the probe is left");
             for (name, access) in [("a", Access::Write), ("b", Access::WriteThrough)] {
                 let mut file = disk.create(name, access).unwrap();
-                fill_with_zeros(&mut file, (3 << 20) + SECTOR as u64).unwrap();
+                fill(&mut file, (3 << 20) + SECTOR as u64, |_, _| {}).unwrap();
                 assert_eq!(file.length().unwrap(), (3 << 20) + SECTOR as u64);
                 write_all(&mut file, SECTOR as u64, page(7, 2).as_bytes()).unwrap();
                 // Behind the end, with a hole before it.

@@ -69,6 +69,14 @@ pub enum JournalError {
         /// What the limit is.
         why: String,
     },
+    /// A group is longer than a frame may be. Nothing was written.
+    #[error("a group has {given} bytes and may have {most}")]
+    TooLong {
+        /// Its length in bytes.
+        given: usize,
+        /// The most that fits.
+        most: usize,
+    },
     /// An earlier write failed: what is on disk is not known, so nothing more is written.
     #[error("the journal stopped at an earlier error: {first}")]
     Stopped {

@@ -292,6 +292,18 @@ mod tests {
     }
 
     #[test]
+    fn golden_bytes_of_a_header() {
+        let mut expected = b"JBFR\x01\0\0\0".to_vec();
+        for word in [0x4142, 0x5152, 0x9192 << 32 | 0x6162, 0x7172, 0x8182, 0x1112, 0x2122, 0x3132, 0xa1a2] {
+            expected.extend(u64::to_le_bytes(word));
+        }
+        // The check, by a program of a few lines in another language.
+        expected.extend(u64::to_le_bytes(0xf5ae_1f4a_03cc_99bb));
+        expected.resize(HEADER_LEN, 0);
+        assert_eq!(header().encode().to_vec(), expected);
+    }
+
+    #[test]
     fn headers_round_trip_and_every_flipped_bit_is_refused() {
         let bytes = header().encode();
         assert_eq!(Header::decode(&bytes), Some(header()));

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! segment-0000000001   | header x 2 | frame | frame | frame ...                | Rotate |
-//! segment-0000000002   | header x 2 | frame | frame |  zeros ...
-//! spare-3              | zeros, or a used segment ...
+//! segment-0000000002   | header x 2 | frame | frame |  filling ...
+//! spare-3              | filling, or a used segment ...
 //! ```
 //!
 //! The rules that it keeps:
 //!
-//! 1. Segments are filled with zeros, or used before, when a frame is written: no durable write changes metadata.
+//! 1. Segments are filled, or used before, when a frame is written: no durable write changes metadata. What fills a sector says
+//!    which file's it is, and which of its sectors.
 //! 2. A group is one [frame], with a check, its number, its place, and the check of the frame before it.
 //! 3. An error while writing is final. Nothing is tried again, nothing is acknowledged after it.
 //! 4. A frame that is not there, though it was durable, is damage: the journal is not read, and says where. That it was

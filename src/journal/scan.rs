@@ -2,7 +2,7 @@
 //! the power went from damage to what had been durable.
 
 use super::frame::{HEADER_LEN, Header, Kind, check};
-use super::segment::{FIRST_SECTOR, JournalId, Segment, numbers};
+use super::segment::{FIRST_SECTOR, Filling, JournalId, Segment, numbers};
 use super::storage::{Access, SECTOR, Storage, StoredFile, read_full};
 use super::{Buffer, JournalError};
 use std::collections::VecDeque;
@@ -23,7 +23,8 @@ pub struct Recovered {
     pub segments: u64,
     /// Where the journal ends: segment and byte.
     pub end: (u64, u64),
-    /// Whether something stands behind the end: a frame that was being written, and not acknowledged, when its writer stopped.
+    /// Whether the header of a frame stands behind the end, which was being written, and not acknowledged, when its writer
+    /// stopped.
     pub torn: bool,
     /// Frames of which one copy is damaged; the other one was read.
     pub damaged_copies: u64,
@@ -38,12 +39,21 @@ pub(super) struct End {
     pub previous: u64,
     /// Number of the next frame.
     pub next: u64,
-    /// Older segments that are there: number and first frame, oldest first, `segment` not included.
+    /// Older segments that are there, oldest first.
     pub before: Vec<Segment>,
     /// A segment that was made, but that no frame led to.
     pub unused: Option<Segment>,
     /// Frames that no later one says to be durable: segment, first sector, and the sector behind the last.
     pub unproven: Vec<(Segment, u32, u32)>,
+}
+
+impl End {
+    /// Of a journal without a frame.
+    pub fn at_the_start_of(segment: Segment) -> End {
+        let Segment { first: next, previous, .. } = segment;
+        let (before, unproven) = (Vec::new(), Vec::new());
+        End { segment, sector: FIRST_SECTOR, previous, next, before, unused: None, unproven }
+    }
 }
 
 /// Reads a journal from the segment that holds frame `from`, checks all of it, and shows the frames from `from` on. It
@@ -109,8 +119,9 @@ pub(super) fn find_end<S: Storage>(
         return Err(JournalError::Foreign { file: segments[at].name(), why });
     }
     // Frame `next` is not there. Was it ever?
-    let torn = window.evidence(sector, next)?;
-    let unused = unused_segment(storage, &segments[at..], sector, next)?;
+    let filling = Filling::new(id);
+    let torn = window.evidence(sector, next, &filling)?;
+    let unused = unused_segment(storage, &segments[at..], sector, next, &filling)?;
     found.last = next - 1;
     found.end = (segments[at].number, u64::from(sector) * SECTOR as u64);
     found.torn = torn;
@@ -166,6 +177,7 @@ fn unused_segment<S: Storage>(
     segments: &[Segment],
     sector: u32,
     next: u64,
+    filling: &Filling,
 ) -> Result<Option<Segment>, JournalError> {
     let Some(&unused) = segments.get(1) else { return Ok(None) };
     let damaged = |evidence: String| {
@@ -177,7 +189,7 @@ fn unused_segment<S: Storage>(
         return damaged(format!("{} begins with frame {}", segments[segments.len() - 1].name(), unused.first));
     }
     let mut window = Window::open(storage, unused)?;
-    let used = match window.evidence(FIRST_SECTOR, next) {
+    let used = match window.evidence(FIRST_SECTOR, next, filling) {
         Err(JournalError::Damaged { .. }) => true,
         looked => looked.map(|_| false)? || window.header_at(FIRST_SECTOR)?.is_some(),
     };
@@ -211,7 +223,8 @@ impl<F: StoredFile> Window<F> {
         let count = count.min(self.segment.sectors().saturating_sub(sector) as usize);
         let held = self.buffer.len() / SECTOR;
         if sector < self.start || (sector - self.start) as usize + count > held {
-            let wanted = (WINDOW / SECTOR).max(count).min((self.segment.sectors() - sector) as usize) * SECTOR;
+            let wanted =
+                (WINDOW / SECTOR).max(count).min(self.segment.sectors().saturating_sub(sector) as usize) * SECTOR;
             self.buffer.resize(wanted);
             let offset = u64::from(sector) * SECTOR as u64;
             let read = read_full(&self.file, offset, self.buffer.as_bytes_mut())
@@ -262,28 +275,37 @@ impl<F: StoredFile> Window<F> {
     }
 
     /// Looks behind the end for what could not be there if frame `next` had never been durable: a later frame that says so, or a
-    /// frame in a place that is not its own. Without any, says whether there are traces of an unfinished write.
-    fn evidence(&mut self, sector: u32, next: u64) -> Result<bool, JournalError> {
-        let mut traces = false;
+    /// frame or a filling in a place that is not its own, where something durable may have been. Without any, says whether there
+    /// is the header of an unfinished frame.
+    fn evidence(&mut self, sector: u32, next: u64, filling: &Filling) -> Result<bool, JournalError> {
+        let mut torn = false;
+        let byte = |sector: u32| u64::from(sector) * SECTOR as u64;
         for at in sector..self.segment.sectors() {
-            let Some(header) = self.header_at(at)? else {
-                traces |= at == sector && self.sectors(at, 1)?.iter().any(|&byte| byte != 0);
-                continue;
-            };
-            traces = true;
-            let place = header.place;
-            let copies = if header.sectors() == 1 { 1 } else { 0 };
-            let evidence = if place.synced >= next {
-                format!("frame {} at byte {} was written after it", place.number, u64::from(at) * SECTOR as u64)
-            } else if place.number >= next && !(place.sector..=place.sector + copies).contains(&at) {
-                let (at, own) = (u64::from(at) * SECTOR as u64, u64::from(place.sector) * SECTOR as u64);
-                format!("frame {} stands at byte {at} instead of {own}", place.number)
+            let header = self.header_at(at)?;
+            torn |= header.is_some();
+            let evidence = if let Some(Header { place, .. }) = header {
+                let last = place.sector + u32::from(header.is_some_and(|header| header.sectors() == 1));
+                if place.synced >= next {
+                    Some(format!("frame {} at byte {} was written after it", place.number, byte(at)))
+                } else if place.number >= next && !(place.sector..=last).contains(&at) {
+                    let (number, own) = (place.number, byte(place.sector));
+                    Some(format!("frame {number} stands at byte {} instead of {own}", byte(at)))
+                } else {
+                    None
+                }
             } else {
-                continue;
+                let filled = filling.read(self.sectors(at, 1)?);
+                let elsewhere = filled.filter(|&place| place != (self.segment.file, u64::from(at)));
+                elsewhere.map(|(file, sector)| {
+                    let own = sector * SECTOR as u64;
+                    format!("what fills file {file} at byte {own} stands at byte {}", byte(at))
+                })
             };
-            let (file, offset) = (self.segment.name(), u64::from(sector) * SECTOR as u64);
-            return Err(JournalError::Damaged { file, offset, frame: next, evidence });
+            if let Some(evidence) = evidence {
+                let (file, offset) = (self.segment.name(), byte(sector));
+                return Err(JournalError::Damaged { file, offset, frame: next, evidence });
+            }
         }
-        Ok(traces)
+        Ok(torn)
     }
 }

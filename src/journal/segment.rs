@@ -1,13 +1,23 @@
 //! Segments: files of a fixed length that frames are written into one after the other.
 //!
 //! ```text
-//!  0          8         12     16           32       40       48            56         64      72      80
-//!  +----------+---------+------+------------+--------+--------+-------------+----------+-------+-------+
-//!  |"JBSEGMNT"| version | zero | journal id | number | length | first frame | previous | nonce | check |
-//!  |          | u32     | u32  | 16 bytes   | u64    | u64    | u64         | u64      | u64   | u64   |
-//!  +----------+---------+------+------------+--------+--------+-------------+----------+-------+-------+
+//!  0          8         12     16           32       40       48            56         64      72     80      88
+//!  +----------+---------+------+------------+--------+--------+-------------+----------+-------+------+-------+
+//!  |"JBSEGMNT"| version | zero | journal id | number | length | first frame | previous | nonce | file | check |
+//!  |          | u32     | u32  | 16 bytes   | u64    | u64    | u64         | u64      | u64   | u64  | u64   |
+//!  +----------+---------+------+------------+--------+--------+-------------+----------+-------+------+-------+
 //!  written twice, in sectors 0 and 1, zeros behind it; frames from sector 2 on
+//!
+//!  what a file is filled with when it is made, in each sector
+//!  0          8      16       24    32      40
+//!  +----------+------+--------+-----+-------+
+//!  |"JBFILL01"| file | sector | tag | check |    zeros behind it
+//!  |          | u64  | u64    | u64 | u64   |
+//!  +----------+------+--------+-----+-------+
 //! ```
+//!
+//! Each file says in all of its sectors which file it is and where they are. So a write that should have filled one, and went
+//! to another, is seen there: zeros would have looked like the end of the journal.
 
 use super::frame::check;
 use super::storage::{SECTOR, Storage, StoredFile, read_full};
@@ -16,7 +26,9 @@ use crate::hash::Sha256;
 
 const MAGIC: &[u8; 8] = b"JBSEGMNT";
 const VERSION: u32 = 1;
-const HEADER_LEN: usize = 80;
+const HEADER_LEN: usize = 88;
+const FILL_MAGIC: &[u8; 8] = b"JBFILL01";
+const FILL_LEN: usize = 40;
 
 /// The first sector of frames.
 pub const FIRST_SECTOR: u32 = 2;
@@ -41,18 +53,16 @@ pub struct Segment {
     pub previous: u64,
     /// What all of its frames carry.
     pub nonce: u64,
+    /// The number under which its file was made; it keeps it when it is used again.
+    pub file: u64,
 }
 
 impl Segment {
-    /// The segment with this number that begins with frame `first`.
+    /// The segment with this number that begins with frame `first`. It has no file yet.
     pub fn new(id: &JournalId, number: u64, length: u64, first: u64, previous: u64) -> Segment {
         // A file is used again and again, but never twice for the same number and first frame once a frame is in it.
-        let mut hash = Sha256::new();
-        hash.update(&id.0);
-        hash.update(&number.to_le_bytes());
-        hash.update(&first.to_le_bytes());
-        let nonce = u64::from_le_bytes(*hash.finish().first_chunk().expect("a digest has 32 bytes"));
-        Segment { number, length, first, previous, nonce }
+        let nonce = secret(id, &[number, first]);
+        Segment { number, length, first, previous, nonce, file: 0 }
     }
 
     /// The name of the file of a segment.
@@ -76,11 +86,12 @@ impl Segment {
         header[0..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
         header[16..32].copy_from_slice(&id.0);
-        for (slot, value) in [self.number, self.length, self.first, self.previous, self.nonce].iter().enumerate() {
+        let words = [self.number, self.length, self.first, self.previous, self.nonce, self.file];
+        for (slot, value) in words.iter().enumerate() {
             header[32 + 8 * slot..40 + 8 * slot].copy_from_slice(&value.to_le_bytes());
         }
-        let check = check(&header[..72]);
-        header[72..80].copy_from_slice(&check.to_le_bytes());
+        let check = check(&header[..80]);
+        header[80..88].copy_from_slice(&check.to_le_bytes());
         let mut out = Buffer::new();
         for copy in 1..=FIRST_SECTOR as usize {
             out.extend(&header);
@@ -121,13 +132,59 @@ impl Segment {
 /// The header of a segment of any version, if its check is right.
 fn decode(bytes: &[u8; HEADER_LEN]) -> Option<(u32, JournalId, Segment)> {
     let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-    if &bytes[0..8] != MAGIC || check(&bytes[..72]) != long(72) {
+    if &bytes[0..8] != MAGIC || check(&bytes[..80]) != long(80) {
         return None;
     }
     let version = u32::from_le_bytes(bytes[8..12].try_into().expect("4 bytes"));
     let id = JournalId(bytes[16..32].try_into().expect("16 bytes"));
-    let segment = Segment { number: long(32), length: long(40), first: long(48), previous: long(56), nonce: long(64) };
+    let segment = Segment {
+        number: long(32),
+        length: long(40),
+        first: long(48),
+        previous: long(56),
+        nonce: long(64),
+        file: long(72),
+    };
     Some((version, id, segment))
+}
+
+/// Eight bytes that only who knows the journal's id can tell.
+fn secret(id: &JournalId, words: &[u64]) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(&id.0);
+    words.iter().for_each(|word| hash.update(&word.to_le_bytes()));
+    u64::from_le_bytes(*hash.finish().first_chunk().expect("a digest has 32 bytes"))
+}
+
+/// What the sectors of a journal's files are filled with.
+#[derive(Clone, Copy, Debug)]
+pub struct Filling {
+    tag: u64,
+}
+
+impl Filling {
+    /// Of this journal.
+    pub fn new(id: &JournalId) -> Self {
+        Filling { tag: secret(id, &[]) }
+    }
+
+    /// Marks a sector, whose bytes are zero or another sector's mark.
+    pub fn mark(&self, file: u64, sector: u64, bytes: &mut [u8]) {
+        bytes[0..8].copy_from_slice(FILL_MAGIC);
+        bytes[8..16].copy_from_slice(&file.to_le_bytes());
+        bytes[16..24].copy_from_slice(&sector.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.tag.to_le_bytes());
+        let check = check(&bytes[..32]);
+        bytes[32..FILL_LEN].copy_from_slice(&check.to_le_bytes());
+    }
+
+    /// The file and sector of which these bytes are the mark, if they are one.
+    pub fn read(&self, bytes: &[u8]) -> Option<(u64, u64)> {
+        let bytes: &[u8; FILL_LEN] = bytes.first_chunk()?;
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        let is_one = &bytes[..8] == FILL_MAGIC && long(24) == self.tag && check(&bytes[..32]) == long(32);
+        is_one.then(|| (long(8), long(16)))
+    }
 }
 
 /// The numbers of the segments that are there, in order.
@@ -141,4 +198,43 @@ pub fn numbers<S: Storage>(storage: &S) -> Result<Vec<u64>, JournalError> {
     let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: JournalId = JournalId(*b"0123456789abcdef");
+
+    #[test]
+    fn golden_bytes() {
+        let mut segment = Segment::new(&ID, 2, 0x10000, 7, 0x1112_1314_1516_1718);
+        segment.file = 5;
+        let bytes = segment.encode(&ID);
+        assert_eq!(bytes.len(), 2 * SECTOR);
+        assert_eq!(bytes.as_bytes()[..SECTOR], bytes.as_bytes()[SECTOR..], "two copies");
+        let mut expected = b"JBSEGMNT\x01\0\0\0\0\0\0\x000123456789abcdef".to_vec();
+        for word in [2, 0x10000, 7, 0x1112_1314_1516_1718, NONCE, 5, HEADER_CHECK] {
+            expected.extend(u64::to_le_bytes(word));
+        }
+        expected.resize(SECTOR, 0);
+        assert_eq!(bytes.as_bytes()[..SECTOR], expected);
+
+        let mut sector = vec![0; SECTOR];
+        Filling::new(&ID).mark(5, 9, &mut sector);
+        let mut expected = b"JBFILL01".to_vec();
+        for word in [5, 9, FILL_TAG, FILL_CHECK] {
+            expected.extend(u64::to_le_bytes(word));
+        }
+        expected.resize(SECTOR, 0);
+        assert_eq!(sector, expected);
+        assert_eq!(Filling::new(&ID).read(&sector), Some((5, 9)));
+        assert_eq!(Filling::new(&JournalId([0; 16])).read(&sector), None, "another journal's");
+    }
+
+    // By a program of a few lines in another language, from the definitions of SHA-256 and CRC-64/NVME.
+    const NONCE: u64 = 0x8c4d_1d38_6a93_73de;
+    const HEADER_CHECK: u64 = 0x6fc1_2ece_e2d8_7516;
+    const FILL_TAG: u64 = 0x787a_b2f7_1151_9f9f;
+    const FILL_CHECK: u64 = 0x743f_eb02_6d97_7d15;
 }

@@ -1,8 +1,10 @@
-//! Segments made ahead: filled with zeros, or used before. Writing into them changes no metadata, which makes a durable write
-//! four times as fast; and when the disk is full, that is known before a command is accepted.
+//! Segments made ahead: filled, or used before. Writing into them changes no metadata, which makes a durable write several times
+//! as fast; and when the disk is full, that is known before a command is accepted.
 
 use super::JournalError;
-use super::storage::{Access, Storage, StoredFile, fill_with_zeros};
+use super::segment::{Filling, JournalId, Segment};
+use super::storage::{Access, Storage, StoredFile, fill};
+use std::io;
 use std::sync::Mutex;
 
 const NAME: &str = "spare-";
@@ -11,33 +13,51 @@ const NAME: &str = "spare-";
 #[derive(Debug)]
 pub struct Spares<S: Storage> {
     storage: S,
+    filling: Filling,
     length: u64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    ready: Vec<String>,
+    /// Numbers of files.
+    ready: Vec<u64>,
     next: u64,
 }
 
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// The name of a spare file. It keeps its number when it becomes a segment, and has this name again when it is none any more.
+pub(super) fn name_of(file: u64) -> String {
+    format!("{NAME}{file}")
+}
+
 impl<S: Storage> Spares<S> {
-    /// Finds those that are there. What was not finished is removed.
-    pub(super) fn open(storage: S, length: u64) -> Result<Self, JournalError> {
-        let mut state = State { ready: Vec::new(), next: 1 };
+    /// Finds those that are there, beside the files of these segments. What was not finished is removed.
+    pub(super) fn open(
+        storage: S,
+        id: &JournalId,
+        length: u64,
+        segments: impl Iterator<Item = u64>,
+    ) -> Result<Self, JournalError> {
+        let mut state = State { ready: Vec::new(), next: 1 + segments.max().unwrap_or(0) };
         for name in storage.names().map_err(JournalError::io("listing", "the journal's folder"))? {
-            let Some(number) = name.strip_prefix(NAME) else { continue };
-            state.next = state.next.max(number.parse().map_or(0, |number: u64| number.saturating_add(1)));
+            let number = name.strip_prefix(NAME).and_then(|number| number.parse().ok());
+            let Some(number) = number.filter(|&number| name == name_of(number)) else { continue };
+            state.next = state.next.max(number.saturating_add(1));
             let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;
             if file.length().map_err(JournalError::io("reading its length", &name))? == length {
-                state.ready.push(name);
+                state.ready.push(number);
             } else {
                 storage.remove(&name).map_err(JournalError::io("removing", &name))?;
             }
         }
         // In the same order wherever this is run.
         state.ready.sort_unstable();
-        Ok(Spares { storage, length, state: Mutex::new(state) })
+        Ok(Spares { storage, filling: Filling::new(id), length, state: Mutex::new(state) })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -49,50 +69,55 @@ impl<S: Storage> Spares<S> {
         self.state().ready.len()
     }
 
-    /// Makes one more. It writes a whole segment of zeros: do it beside, not in between.
+    /// Makes one more. It writes a whole segment: do it beside, not in between.
     ///
     /// # Errors
-    /// The disk is full, or fails; what was begun is removed, as far as that goes.
+    /// [`JournalError::Full`], or the disk fails; what was begun is removed, as far as that goes.
     pub fn prepare(&self) -> Result<(), JournalError> {
-        let name = self.new_name();
-        let made = self.make(&name);
+        let number = {
+            let mut state = self.state();
+            state.next += 1;
+            state.next - 1
+        };
+        let made = self.make(number);
         match made {
-            Ok(()) => self.state().ready.push(name),
-            Err(_) => drop(self.storage.remove(&name)),
+            Ok(()) => self.state().ready.push(number),
+            // It is the reason for the removal that matters, not how that went.
+            Err(_) => drop(self.storage.remove(&name_of(number))),
         }
-        made
+        made.map_err(|error| match &error {
+            JournalError::Io { source, .. } if is_full(source) => JournalError::Full { why: error.to_string() },
+            _ => error,
+        })
     }
 
-    fn make(&self, name: &str) -> Result<(), JournalError> {
+    fn make(&self, number: u64) -> Result<(), JournalError> {
+        let name = &name_of(number);
         let mut file = self.storage.create(name, Access::Write).map_err(JournalError::io("creating", name))?;
-        fill_with_zeros(&mut file, self.length).map_err(JournalError::io("filling it with zeros", name))
-    }
-
-    fn new_name(&self) -> String {
-        let mut state = self.state();
-        state.next += 1;
-        format!("{NAME}{}", state.next - 1)
+        let filled = fill(&mut file, self.length, |sector, bytes| self.filling.mark(number, sector, bytes));
+        filled.map_err(JournalError::io("filling it", name))?;
+        let length = file.length().map_err(JournalError::io("reading its length", name))?;
+        if length < self.length {
+            let text = format!("{} bytes were written, and {length} are there: the rest went elsewhere", self.length);
+            return Err(JournalError::io("filling it", name)(io::Error::other(text)));
+        }
+        Ok(())
     }
 
     /// Takes one that is ready.
-    pub(super) fn take(&self) -> Option<String> {
+    pub(super) fn take(&self) -> Option<u64> {
         self.state().ready.pop()
-    }
-
-    /// Puts back one that was taken and is as it was.
-    pub(super) fn put_back(&self, name: String) {
-        self.state().ready.push(name);
     }
 
     /// Makes a spare of a segment that is not needed any more, if it is as long as the others; otherwise, or where there are
     /// enough, removes it. Durable with the next sync of names.
-    pub(super) fn recycle(&self, segment: &str, length: u64, enough: usize) -> Result<(), JournalError> {
-        if length != self.length || self.ready() >= enough {
-            return self.storage.remove(segment).map_err(JournalError::io("removing", segment));
+    pub(super) fn recycle(&self, segment: &Segment, enough: usize) -> Result<(), JournalError> {
+        let name = &segment.name();
+        if segment.length != self.length || self.ready() >= enough {
+            return self.storage.remove(name).map_err(JournalError::io("removing", name));
         }
-        let name = self.new_name();
-        self.storage.rename(segment, &name).map_err(JournalError::io("renaming", segment))?;
-        self.put_back(name);
+        self.storage.rename(name, &name_of(segment.file)).map_err(JournalError::io("renaming", name))?;
+        self.state().ready.push(segment.file);
         Ok(())
     }
 }

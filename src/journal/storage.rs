@@ -133,18 +133,23 @@ pub fn read_full<F: StoredFile>(file: &F, offset: u64, out: &mut [u8]) -> io::Re
     Ok(done)
 }
 
-/// Fills a new or old file with zeros up to a length, so that later writes change no metadata: that is what makes them fast.
+/// Fills a new file up to a length, so that later writes change no metadata: that is what makes them fast. `sector` is shown
+/// each sector's number and its bytes, which are zero, and may write there.
 ///
 /// # Errors
 /// As the file.
-pub fn fill_with_zeros<F: StoredFile>(file: &mut F, length: u64) -> io::Result<()> {
+pub fn fill<F: StoredFile>(file: &mut F, length: u64, mut sector: impl FnMut(u64, &mut [u8])) -> io::Result<()> {
     const STEP: usize = 1 << 20;
-    let mut zeros = Buffer::new();
-    zeros.resize(STEP.min(length as usize));
+    let mut bytes = Buffer::new();
+    bytes.resize(STEP);
     let mut offset = 0;
     while offset < length {
         let step = (length - offset).min(STEP as u64) as usize;
-        write_all(file, offset, &zeros.as_bytes()[..step])?;
+        let first = offset / SECTOR as u64;
+        for (number, bytes) in (first..).zip(bytes.as_bytes_mut()[..step].chunks_mut(SECTOR)) {
+            sector(number, bytes);
+        }
+        write_all(file, offset, &bytes.as_bytes()[..step])?;
         offset += step as u64;
     }
     file.sync()

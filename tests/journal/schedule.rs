@@ -36,7 +36,7 @@ pub struct Tally {
     pub prunes: u64,
     pub refusals: u64,
     pub survived_damage: u64,
-    pub unseen_misdirections: u64,
+    pub twice_misdirected: u64,
     pub recoveries: u64,
     pub disk: Counts,
 }
@@ -53,7 +53,7 @@ impl Tally {
         self.prunes += other.prunes;
         self.refusals += other.refusals;
         self.survived_damage += other.survived_damage;
-        self.unseen_misdirections += other.unseen_misdirections;
+        self.twice_misdirected += other.twice_misdirected;
         self.recoveries += other.recoveries;
         self.disk.add(&other.disk);
         self
@@ -102,12 +102,12 @@ pub fn play(seed: u64) -> Result<Tally, String> {
     let tally = Tally { schedules: 1, ..Tally::default() };
     let mut schedule = Schedule { mode, options, random, disk, model: Model::new(), tally, damaged: false, proven: 0 };
     if let Err(what) = schedule.play() {
-        // A KNOWN GAP, counted and not hidden: a write that lands where it destroys the evidence against itself is not seen.
-        if mode != Mode::Misdirected || !what.starts_with("SILENT LOSS") {
+        // One write that went elsewhere is survived or seen. A second one can destroy the evidence against the first.
+        let excused = schedule.disk.counts().misdirected > 1 && what.starts_with("SILENT LOSS");
+        if !excused {
             return Err(format!("seed {seed}, {mode:?}, {policy:?}: {what}"));
         }
-        println!("KNOWN GAP: seed {seed}, {policy:?}: {what}");
-        schedule.tally.unseen_misdirections += 1;
+        schedule.tally.twice_misdirected += 1;
     }
     schedule.tally.disk = schedule.disk.counts();
     Ok(schedule.tally)
