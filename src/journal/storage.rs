@@ -139,12 +139,12 @@ pub fn read_full<F: StoredFile>(file: &F, offset: u64, out: &mut [u8]) -> io::Re
 /// # Errors
 /// As the file.
 pub fn fill<F: StoredFile>(file: &mut F, length: u64, mut sector: impl FnMut(u64, &mut [u8])) -> io::Result<()> {
-    const STEP: usize = 1 << 20;
+    const STEP: u64 = 1 << 20;
     let mut bytes = Buffer::new();
-    bytes.resize(STEP);
+    bytes.resize(length.min(STEP) as usize);
     let mut offset = 0;
     while offset < length {
-        let step = (length - offset).min(STEP as u64) as usize;
+        let step = (length - offset).min(STEP) as usize;
         let first = offset / SECTOR as u64;
         for (number, bytes) in (first..).zip(bytes.as_bytes_mut()[..step].chunks_mut(SECTOR)) {
             sector(number, bytes);
