@@ -104,6 +104,8 @@ impl<E: Engine> Node<E> {
         closings: VecDeque<Sequence>,
     ) -> Self {
         assert!(policy.transactions > 0, "a block holds at least one transaction");
+        let ascends = closings.iter().is_sorted_by(|a, b| a < b) && closings.front().is_none_or(|&first| first >= next);
+        assert!(ascends, "blocks close one after the other, and not before the next command");
         let sealing = if policy.plan.beside {
             Sealing::beside(station)
         } else {
@@ -331,6 +333,38 @@ mod tests {
                 assert_eq!(again.hashes == 0, known == seals.len(), "what is known is not searched");
             }
         }
+    }
+
+    /// Two nodes, one after the other, seal one chain: the second goes on with the first one's engine at the end of its chain.
+    #[test]
+    fn a_second_node_goes_on_at_the_end_of_the_chain() {
+        let commands: Vec<Command> = (0..3_000).map(command).collect();
+        let params = ChainParams::fixed(Rules::default(), 0x2003_ffff);
+        let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
+        let chain = Arc::new(Mutex::new((Tip::genesis(params), Vec::new())));
+        let (mut engine, mut next) = (Optimized::new(Rules::default()), 1);
+        engine.take_changed(&mut Vec::new());
+        // Times are read once per submission: the same ones as in `play`.
+        for half in commands.chunks(37 * 40) {
+            let theirs = chain.clone();
+            let sink: BlockSink = Box::new(move |header, record, _| {
+                let (tip, seals) = &mut *theirs.lock().unwrap();
+                tip.extend(header, tip.check(header).map_err(|error| error.to_string())?);
+                seals.push((*header, *record));
+                Ok(())
+            });
+            let (tip, accounts) = (chain.lock().unwrap().0.clone(), records(&engine));
+            let station =
+                SealStation::resume(tip, VecDeque::new(), PLAN, &accounts, Arc::new(Watch::new()), Some(sink));
+            let mut node = Node::with_station(engine, next, policy(PLAN), clock, station, VecDeque::new());
+            half.chunks(37).for_each(|batch| node.submit(batch, 1).unwrap());
+            (next, engine) = (node.next, node.finish().unwrap().0);
+        }
+        let (tip, seals) = chain.lock().unwrap().clone();
+        assert_eq!((tip.height(), next), (seals.len() as u64, 3_001));
+        // One node that plays it all from the start derives each of these blocks.
+        let (again, sealed, digest) = play(PLAN, seals.clone()).unwrap();
+        assert_eq!((again.tip, again.hashes, sealed, digest), (tip.hash(), 0, seals, state_digest(&engine)));
     }
 
     #[test]
