@@ -6,12 +6,12 @@
 
 use crate::command::{Batch, Command, NewOrder};
 use crate::engine::{
-    AccountRecord, Balances, BestPrices, Engine, Escrow, Ledger, LevelView, MarketStats, OrderView, Settlement,
-    apply_to_ledger, escrow_of, fee, insufficient, open_genesis,
+    AccountCheck, AccountRecord, Balances, BestPrices, Engine, Escrow, Ledger, LevelView, MarketStats, OrderCheck,
+    OrderView, RestoreError, Settlement, apply_to_ledger, escrow_of, fee, insufficient, open_genesis,
 };
 use crate::event::{Event, EventLog, Expiry, Reject};
 use crate::types::{AccountId, Address, OrderId, Rules, SelfTrade, Side, Ticks, TimeInForce, Token, Wh, cost};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The readable engine.
 #[derive(Clone)]
@@ -37,6 +37,31 @@ impl Engine for Baseline {
         let mut ledger = MapLedger::new(&rules);
         open_genesis(&mut ledger, &rules);
         Baseline { rules, ledger, books: Default::default(), stats: MarketStats::default() }
+    }
+
+    fn restore(
+        rules: Rules,
+        stats: MarketStats,
+        accounts: impl Iterator<Item = AccountRecord>,
+        orders: impl Iterator<Item = (Side, OrderView)>,
+    ) -> Result<Self, RestoreError> {
+        rules.validate()?;
+        let ledger = MapLedger::restore(&rules, accounts)?;
+        let mut books = [VecDeque::new(), VecDeque::new()];
+        let mut check = OrderCheck::new(&rules, ledger.accounts());
+        for (side, view) in orders {
+            check.see(side, &view)?;
+            let OrderView { order: id, account, price, wh } = view;
+            books[side as usize].push_back(Order { id, account, price, wh });
+        }
+        check.finish(&ledger, &stats)?;
+        let mut ids = HashSet::new();
+        for &Order { id: order, .. } in books.iter().flatten() {
+            if !ids.insert(order) {
+                return Err(RestoreError::OrderTwice { order });
+            }
+        }
+        Ok(Baseline { rules, ledger, books, stats })
     }
 
     fn rules(&self) -> &Rules {
@@ -393,6 +418,22 @@ impl Ledger for MapLedger {
     fn new(rules: &Rules) -> Self {
         let accounts_max = rules.limits.accounts;
         MapLedger { accounts: HashMap::new(), by_address: HashMap::new(), supply: [0; 3], accounts_max }
+    }
+
+    fn restore(rules: &Rules, accounts: impl Iterator<Item = AccountRecord>) -> Result<Self, RestoreError> {
+        let mut ledger = MapLedger::new(rules);
+        let mut check = AccountCheck::new(rules);
+        for record in accounts {
+            check.see(&record)?;
+            ledger.accounts.insert(record.account, record);
+        }
+        ledger.supply = check.finish()?;
+        for second in (0..ledger.accounts()).map(AccountId) {
+            if let Some(first) = ledger.by_address.insert(ledger.accounts[&second].address, second) {
+                return Err(RestoreError::AddressTwice { first, second });
+            }
+        }
+        Ok(ledger)
     }
 
     fn accounts(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! The account side of an engine: balances with escrow, and the commands that touch nothing else.
 
+use super::RestoreError;
 use crate::command::Command;
 use crate::event::{Event, Reject};
 use crate::types::{AccountId, Address, PPM, Rules, Side, Ticks, Token, Wh, cost};
@@ -8,6 +9,13 @@ use crate::types::{AccountId, Address, PPM, Rules, Side, Ticks, Token, Wh, cost}
 pub trait Ledger: Clone + Send + Sync + 'static {
     /// A ledger without accounts.
     fn new(rules: &Rules) -> Self;
+
+    /// A ledger with these accounts, which come in order of their ids. Their balances, in the tokens' smallest units, sum to
+    /// the supplies. A ledger that remembers which accounts changed starts with none.
+    ///
+    /// # Errors
+    /// What [`AccountCheck`](super::AccountCheck) finds; then, if an address comes twice, [`RestoreError::AddressTwice`].
+    fn restore(rules: &Rules, accounts: impl Iterator<Item = AccountRecord>) -> Result<Self, RestoreError>;
 
     /// Number of open accounts.
     fn accounts(&self) -> u32;

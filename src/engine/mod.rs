@@ -3,12 +3,14 @@
 
 mod audit;
 mod ledger;
+mod restore;
 mod view;
 
 pub use audit::{audit, state_digest};
 pub use ledger::{
     AccountRecord, Balances, Escrow, Ledger, Settlement, apply_to_ledger, escrow_of, fee, insufficient, open_genesis,
 };
+pub use restore::{AccountCheck, OrderCheck, RestoreError};
 pub use view::{BestPrices, LevelView, MarketStats, OrderView};
 
 use crate::command::Batch;
@@ -22,6 +24,27 @@ pub trait Engine: Clone + Send + Sync + 'static {
     /// # Panics
     /// If [`Rules::validate`] refuses the rules.
     fn new(rules: Rules) -> Self;
+
+    /// An engine with the parts of another one that has the same rules: the same commands then cause the same events. The
+    /// parts are the other's [`stats`](Self::stats), its accounts in order of their ids, and its resting orders as
+    /// [`for_each_order`](Self::for_each_order) shows them: all bids, best first and oldest first within a price, then all
+    /// asks in the same way. A supply is the sum of its token's balances. Balances are in the tokens' smallest units, prices
+    /// in ticks, quantities in Wh.
+    ///
+    /// An engine that remembers which accounts changed starts with none. Memory is reserved for as many accounts and orders as
+    /// the iterators say at least, and the rules allow.
+    ///
+    /// What the parts do not show, the caller answers for: which of two orders of one price is older, and that every later
+    /// command's sequence is larger than every order's id.
+    ///
+    /// # Errors
+    /// The first reason why no engine with these rules can have these parts. The reason does not depend on the engine.
+    fn restore(
+        rules: Rules,
+        stats: MarketStats,
+        accounts: impl Iterator<Item = AccountRecord>,
+        orders: impl Iterator<Item = (Side, OrderView)>,
+    ) -> Result<Self, RestoreError>;
 
     /// The rules it was made with.
     fn rules(&self) -> &Rules;

@@ -11,8 +11,8 @@ use super::order_ids::OrderIds;
 use super::settle::{Pricing, Settle, Taker};
 use crate::command::{Batch, Command, NewOrder};
 use crate::engine::{
-    AccountRecord, Balances, BestPrices, Engine, Escrow, Ledger, LevelView, MarketStats, OrderView, apply_to_ledger,
-    open_genesis,
+    AccountRecord, Balances, BestPrices, Engine, Escrow, Ledger, LevelView, MarketStats, OrderCheck, OrderView,
+    RestoreError, apply_to_ledger, open_genesis,
 };
 use crate::event::{Event, EventLog, Expiry, Reject};
 use crate::types::{AccountId, OrderId, Rules, SelfTrade, Side, Ticks, TimeInForce, Token, Wh};
@@ -40,15 +40,46 @@ impl<L: Ledger> Engine for Market<L> {
         rules.validate().expect("valid market rules");
         let mut ledger = L::new(&rules);
         open_genesis(&mut ledger, &rules);
-        let Rules { price_min, price_max, tick, limits, .. } = rules;
-        Market {
-            rules,
-            ledger,
-            book: Book::new(Band { min: price_min, max: price_max, tick }, limits.orders),
-            ids: OrderIds::new(),
-            stats: MarketStats::default(),
-            market_data: MarketData::new(),
+        Market::with_empty_book(rules, ledger, OrderIds::new())
+    }
+
+    fn restore(
+        rules: Rules,
+        stats: MarketStats,
+        accounts: impl Iterator<Item = AccountRecord>,
+        mut orders: impl Iterator<Item = (Side, OrderView)>,
+    ) -> Result<Self, RestoreError> {
+        rules.validate()?;
+        let ledger = L::restore(&rules, accounts)?;
+        let room = orders.size_hint().0.min(rules.limits.orders as usize);
+        let mut check = OrderCheck::new(&rules, ledger.accounts());
+        let mut market = Market::with_empty_book(rules, ledger, OrderIds::with_room(room));
+        let mut twice = None;
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            group.clear();
+            group.extend(orders.by_ref().take(GROUP));
+            for (_, OrderView { order, account, .. }) in &group {
+                market.ids.prefetch(*order);
+                check.prefetch(*account);
+            }
+            for (side, view) in &group {
+                check.see(*side, view)?;
+                if !market.put_back(*side, view) {
+                    twice = twice.or(Some(view.order));
+                }
+            }
+            if group.len() < GROUP {
+                break;
+            }
         }
+        check.finish(&market.ledger, &stats)?;
+        if let Some(order) = twice {
+            return Err(RestoreError::OrderTwice { order });
+        }
+        market.stats = stats;
+        market.market_data.refresh(&mut market.book);
+        Ok(market)
     }
 
     fn rules(&self) -> &Rules {
@@ -138,6 +169,24 @@ impl<L: Ledger> Engine for Market<L> {
 }
 
 impl<L: Ledger> Market<L> {
+    fn with_empty_book(rules: Rules, ledger: L, ids: OrderIds) -> Self {
+        let Rules { price_min, price_max, tick, limits, .. } = rules;
+        let book = Book::new(Band { min: price_min, max: price_max, tick }, limits.orders);
+        Market { rules, ledger, book, ids, stats: MarketStats::default(), market_data: MarketData::new() }
+    }
+
+    /// Puts an order that is checked behind all others of its price, unless there is one with its id.
+    fn put_back(&mut self, side: Side, view: &OrderView) -> bool {
+        let OrderView { order: id, account, price, wh } = *view;
+        let Market { book, ids, .. } = self;
+        if ids.get(id, |handle| book.tag(handle).is_some_and(|tag| tag.0 == id.0)).is_some() {
+            return false;
+        }
+        let handle = book.insert(side, price, wh, tag(id, account));
+        ids.insert(id, handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+        true
+    }
+
     #[inline(always)]
     fn carry_out(&mut self, sequence: u64, command: &Command, events: &mut Vec<Event>) -> Result<(), Reject> {
         match *command {

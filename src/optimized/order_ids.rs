@@ -47,6 +47,11 @@ impl OrderIds {
         Self::with_places(SPARSE_WINDOW_MIN)
     }
 
+    /// An empty map with room for so many orders, which come in any order of their ids.
+    pub fn with_room(orders: usize) -> Self {
+        Self::with_places((orders + orders / 2 + 1).next_power_of_two().max(WINDOW_MIN))
+    }
+
     fn with_places(places: usize) -> Self {
         OrderIds {
             window: vec![EMPTY; places],
