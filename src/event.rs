@@ -341,6 +341,19 @@ impl EventLog {
         &self.events[start..self.ends[index] as usize]
     }
 
+    /// Appends the last `count` outcomes of another log.
+    ///
+    /// # Panics
+    /// If it has fewer; or as [`close_command`](Self::close_command).
+    pub fn extend_from_end_of(&mut self, other: &EventLog, count: usize) {
+        let first = other.len() - count;
+        let start = if first == 0 { 0 } else { other.ends[first - 1] };
+        let offset = self.events.len();
+        self.events.extend_from_slice(&other.events[start as usize..]);
+        assert!(self.events.len() <= u32::MAX as usize, "an event log holds less than 2^32 events");
+        self.ends.extend(other.ends[first..].iter().map(|end| end - start + offset as u32));
+    }
+
     /// What each command caused, in order.
     pub fn outcomes(&self) -> impl Iterator<Item = &[Event]> {
         (0..self.len()).map(|index| self.outcome(index))

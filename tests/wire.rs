@@ -5,7 +5,7 @@ use joulebook::engine::Engine;
 use joulebook::event::{Event, EventLog};
 use joulebook::optimized::Optimized;
 use joulebook::types::{AccountId, OrderId};
-use joulebook::wire::{Answer, AnswerReader, Form, RequestReader, WireError, parse_request, write_request};
+use joulebook::wire::{Answer, AnswerReader, Form, Reply, RequestReader, WireError, parse_request, write_request};
 use joulebook::workload::{Chaos, ChaosProfile, Random};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -119,15 +119,15 @@ fn every_answer_says_what_happened_in_both_forms() {
         let answers: Vec<Answer> = answers.collect();
 
         let mut bytes = Vec::new();
-        answers.iter().for_each(|answer| Form::Frames.write_answer(answer, &mut bytes));
+        answers.iter().for_each(|answer| Form::Frames.write_reply(&Reply::Answer(*answer), &mut bytes));
         let (mut reader, mut events) = (AnswerReader::new(&bytes[..]), Vec::new());
         for answer in &answers {
-            assert_eq!(reader.next(&mut events).unwrap().as_ref(), Some(answer));
+            assert_eq!(reader.next(&mut events).unwrap(), Some(Reply::Answer(*answer)));
         }
         assert_eq!(reader.next(&mut events).unwrap(), None);
 
         let mut text = Vec::new();
-        answers.iter().for_each(|answer| Form::Lines.write_answer(answer, &mut text));
+        answers.iter().for_each(|answer| Form::Lines.write_reply(&Reply::Answer(*answer), &mut text));
         let mut lines = text.split_inclusive(|&byte| byte == b'\n');
         for answer in &answers {
             let line: Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
@@ -291,7 +291,7 @@ fn rates() {
                 let since = Instant::now();
                 for (events, sequence) in log.outcomes().zip(1..) {
                     let answer = Answer { client: 7, number: sequence, sequence, repeat: false, events };
-                    form.write_answer(&answer, &mut out);
+                    form.write_reply(&Reply::Answer(answer), &mut out);
                 }
                 commands.len() as f64 / since.elapsed().as_secs_f64() / 1e6
             })

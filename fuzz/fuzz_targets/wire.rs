@@ -31,10 +31,10 @@ fuzz_target!(|input: &[u8]| {
     }
 
     let (mut reader, mut events, mut bytes) = (AnswerReader::new(input), Vec::new(), Vec::new());
-    while let Ok(Some(answer)) = reader.next(&mut events) {
-        answer.encode_into(&mut bytes);
+    while let Ok(Some(reply)) = reader.next(&mut events) {
+        Form::Frames.write_reply(&reply, &mut bytes);
         let mut line = Vec::new();
-        answer.write_line(&mut line);
+        Form::Lines.write_reply(&reply, &mut line);
         assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "{}", String::from_utf8_lossy(&line));
     }
     assert!(input.starts_with(&bytes), "answers have one encoding");

@@ -29,6 +29,30 @@ impl Tip {
         Tip { params, height: 0, hash: params.hash(), time: 0, bits: params.bits, measured_from: 0 }
     }
 
+    /// Length of the encoding.
+    pub const ENCODED_LEN: usize = 56;
+
+    /// Height (u64), hash, time, bits, start of the window (u32 each), 4 zero bytes; not the parameters. Little-endian.
+    pub fn encode(&self) -> [u8; Self::ENCODED_LEN] {
+        let mut out = [0u8; Self::ENCODED_LEN];
+        out[0..8].copy_from_slice(&self.height.to_le_bytes());
+        out[8..40].copy_from_slice(&self.hash);
+        for (at, word) in [self.time, self.bits, self.measured_from].into_iter().enumerate() {
+            out[40 + 4 * at..44 + 4 * at].copy_from_slice(&word.to_le_bytes());
+        }
+        out
+    }
+
+    /// The inverse of [`encode`](Self::encode), for a chain with these parameters; `None` for bytes that are no tip of any chain.
+    pub fn decode(params: ChainParams, bytes: &[u8; Self::ENCODED_LEN]) -> Option<Tip> {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let height = u64::from_le_bytes(bytes[0..8].try_into().expect("8 bytes"));
+        let hash = bytes[8..40].try_into().expect("32 bytes");
+        let tip = Tip { params, height, hash, time: word(40), bits: word(44), measured_from: word(48) };
+        let genesis = height > 0 || tip == Tip::genesis(params);
+        (genesis && tip.encode() == *bytes && Target::from_bits(tip.bits).is_ok()).then_some(tip)
+    }
+
     /// Number of blocks.
     pub fn height(&self) -> u64 {
         self.height
@@ -120,6 +144,29 @@ mod tests {
             bits.push(tip.bits());
         }
         bits
+    }
+
+    #[test]
+    fn a_tip_goes_on_from_its_encoding() {
+        let params = params(Target::from_leading_zero_bits(2).to_bits(), Some(Retarget { blocks: 4, seconds: 10 }));
+        let mut tip = Tip::genesis(params);
+        for block in 0..11u32 {
+            let bytes = tip.encode();
+            assert_eq!(Tip::decode(params, &bytes), Some(tip.clone()));
+            let mut stray = bytes;
+            stray[55] = 1;
+            assert_eq!(Tip::decode(params, &stray), None);
+            let header = sample::mine(tip.next(1_000 + block * 7));
+            let hash = tip.check(&header).unwrap();
+            tip.extend(&header, hash);
+        }
+        let mut golden = [0u8; 56];
+        golden[..8].copy_from_slice(&[11, 0, 0, 0, 0, 0, 0, 0]);
+        golden[8..40].copy_from_slice(&tip.hash());
+        golden[40..44].copy_from_slice(&1_070u32.to_le_bytes());
+        golden[44..48].copy_from_slice(&tip.bits().to_le_bytes());
+        golden[48..52].copy_from_slice(&1_049u32.to_le_bytes());
+        assert_eq!(tip.encode(), golden);
     }
 
     fn work(bits: u32) -> f64 {

@@ -9,7 +9,7 @@
 
 mod request;
 
-pub use request::Request;
+pub use request::{Refusal, Request};
 
 use crate::types::{AccountId, Address, DecodeError, OrderId, Sequence, Side, Ticks, TimeInForce, TimeNs, Token, Wh};
 

@@ -7,6 +7,7 @@
 
 use super::{Command, Sequenced};
 use crate::types::DecodeError;
+use thiserror::Error;
 
 /// A command as a client sends it. `client` and `number` together name it: the ledger carries it out once, however often it
 /// is sent.
@@ -39,6 +40,23 @@ impl Request {
         let Sequenced { sequence: number, time: client, command } = Sequenced::decode(bytes)?;
         Ok(Request { client, number, command })
     }
+}
+
+/// Why a request is not carried out, nor answered with events: it changed nothing, and takes no place in the order of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Its client has to send another number first.
+    #[error("the client's next number is {expected}")]
+    Gap {
+        /// The number that is next.
+        expected: u64,
+    },
+    /// It was carried out, so long ago that its answer is not kept any more.
+    #[error("it was carried out before, and its answer is not kept any more")]
+    Forgotten,
+    /// Its client is new, and the ledger knows as many clients as it can.
+    #[error("there is no room for another client")]
+    TooManyClients,
 }
 
 #[cfg(test)]

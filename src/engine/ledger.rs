@@ -147,6 +147,20 @@ impl AccountRecord {
     }
 }
 
+impl AccountRecord {
+    /// The inverse of [`encode`](Self::encode); `None` for bytes that are no record.
+    #[inline]
+    pub fn decode(bytes: &[u8; Self::ENCODED_LEN]) -> Option<Self> {
+        let long = |slot: usize| u64::from_le_bytes(bytes[40 + 8 * slot..48 + 8 * slot].try_into().expect("8 bytes"));
+        let record = AccountRecord {
+            account: AccountId(u32::from_le_bytes(bytes[0..4].try_into().expect("4 bytes"))),
+            address: bytes[8..40].try_into().expect("32 bytes"),
+            balances: Balances { available: [long(0), long(1), long(2)], locked: [long(3), long(4), long(5)] },
+        };
+        (record.encode() == *bytes).then_some(record)
+    }
+}
+
 /// The reason for having too little of a token.
 #[inline]
 pub fn insufficient(token: Token) -> Reject {

@@ -265,7 +265,7 @@ impl<S: Storage> Journal<S> {
 
     /// Goes on to the next segment.
     fn rotate(&mut self) -> Result<(), JournalError> {
-        let held: u64 = self.before.iter().map(|segment| segment.length).sum::<u64>() + self.segment.length;
+        let held = self.held();
         if held + self.options.segment_bytes > self.options.bytes_max {
             let why = format!("its segments have {held} bytes and may have {}", self.options.bytes_max);
             return Err(JournalError::Full { why });
@@ -317,6 +317,26 @@ impl<S: Storage> Journal<S> {
     pub fn room(&self) -> u64 {
         let free = self.segment.sectors().saturating_sub(self.sector + MARK_SECTORS + ROTATE_SECTORS);
         u64::from(free) * SECTOR as u64
+    }
+
+    /// How many segments are ready to be gone on with: made, and within the limit of bytes.
+    pub fn segments_ahead(&self) -> usize {
+        self.spares.ready().min(self.segments_allowed())
+    }
+
+    /// How many more segments the limit of bytes allows.
+    pub fn segments_allowed(&self) -> usize {
+        (self.options.bytes_max.saturating_sub(self.held()) / self.options.segment_bytes) as usize
+    }
+
+    /// Bytes of all segments.
+    pub fn held(&self) -> u64 {
+        self.before.iter().map(|segment| segment.length).sum::<u64>() + self.segment.length
+    }
+
+    /// How it is written.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// The files that are ready to become segments.

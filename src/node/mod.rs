@@ -10,6 +10,7 @@
 //! waits when that takes longer than filling. One block waits in between at most, so nothing grows without bound.
 
 mod clock;
+pub mod durable;
 mod stack;
 mod station;
 pub mod verify;
@@ -89,7 +90,7 @@ impl<E: Engine> Node<E> {
         params.validate().expect("parameters that a chain can be made with");
         // What changed before this node is no part of its first block, but of the state it starts from.
         engine.take_changed(&mut Vec::new());
-        let station = SealStation::new(params, policy.plan, &records(&engine), watch, sink);
+        let station = SealStation::new(params, policy.plan, records(&engine), watch, sink);
         Self::with_station(engine, next, policy, clock, station, VecDeque::new())
     }
 
@@ -145,16 +146,19 @@ impl<E: Engine> Node<E> {
         Ok(())
     }
 
-    /// Closes the block if it is older than the policy lets it become.
-    fn close_if_old(&mut self, time: TimeNs) -> Result<(), NodeError> {
-        if let Some(interval) = self.policy.interval
-            && self.closings.is_empty()
-            && self.filling.transactions > 0
-            && time.saturating_sub(self.opened) >= interval
-        {
+    /// Closes the block if it is older than the policy lets it become, and says whether it did.
+    fn close_if_old(&mut self, time: TimeNs) -> Result<bool, NodeError> {
+        let closes = self.is_old(time);
+        if closes {
             self.close_block()?;
         }
-        Ok(())
+        Ok(closes)
+    }
+
+    fn is_old(&self, time: TimeNs) -> bool {
+        let age = time.saturating_sub(self.opened);
+        let old = self.policy.interval.is_some_and(|interval| age >= interval);
+        old && self.closings.is_empty() && self.filling.transactions > 0
     }
 
     /// Applies the first of these commands, as many as the block has room for, and says how many. The last events in the
@@ -261,9 +265,9 @@ impl Sealing {
 }
 
 /// The records of all accounts.
-fn records<E: Engine>(engine: &E) -> Vec<AccountRecord> {
+fn records<E: Engine>(engine: &E) -> impl Iterator<Item = AccountRecord> {
     let record = |id| engine.record(AccountId(id)).expect("ids are dense");
-    (0..engine.accounts()).map(record).collect()
+    (0..engine.accounts()).map(record)
 }
 
 fn join(thread: JoinHandle<Result<SealTotals, NodeError>>) -> Result<SealTotals, NodeError> {
@@ -310,8 +314,8 @@ mod tests {
             Ok(())
         });
         let closings = recorded.iter().map(|(_, record): &(_, SealRecord)| record.last_sequence).collect();
-        let (accounts, watch) = (records(&engine), Arc::new(Watch::new()));
-        let station = SealStation::resume(Tip::genesis(params), recorded.into(), plan, &accounts, watch, Some(sink));
+        let (tip, watch) = (Tip::genesis(params), Arc::new(Watch::new()));
+        let station = SealStation::resume(tip, recorded.into(), plan, records(&engine), watch, Some(sink));
         let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
         let mut node = Node::with_station(engine, 1 as Sequence, policy(plan), clock, station, closings);
         for batch in commands.chunks(37) {
@@ -353,9 +357,8 @@ mod tests {
                 seals.push((*header, *record));
                 Ok(())
             });
-            let (tip, accounts) = (chain.lock().unwrap().0.clone(), records(&engine));
-            let station =
-                SealStation::resume(tip, VecDeque::new(), PLAN, &accounts, Arc::new(Watch::new()), Some(sink));
+            let (tip, watch) = (chain.lock().unwrap().0.clone(), Arc::new(Watch::new()));
+            let station = SealStation::resume(tip, VecDeque::new(), PLAN, records(&engine), watch, Some(sink));
             let mut node = Node::with_station(engine, next, policy(PLAN), clock, station, VecDeque::new());
             half.chunks(37).for_each(|batch| node.submit(batch, 1).unwrap());
             (next, engine) = (node.next, node.finish().unwrap().0);

@@ -128,7 +128,7 @@ impl SealStation {
     pub fn new(
         params: ChainParams,
         plan: SealPlan,
-        accounts: &[AccountRecord],
+        accounts: impl Iterator<Item = AccountRecord>,
         watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
@@ -141,7 +141,7 @@ impl SealStation {
         tip: Tip,
         recorded: VecDeque<Seal>,
         plan: SealPlan,
-        accounts: &[AccountRecord],
+        accounts: impl Iterator<Item = AccountRecord>,
         watch: Arc<Watch>,
         sink: Option<BlockSink>,
     ) -> Self {
@@ -166,12 +166,19 @@ impl SealStation {
             records: Vec::new(),
         };
         station.update_state(accounts);
+        // All accounts at once do not come again.
+        station.records = Vec::new();
         station
     }
 
-    fn update_state(&mut self, changed: &[AccountRecord]) -> Digest {
+    /// Root over the accounts as they are now.
+    pub(super) fn state_root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    fn update_state(&mut self, changed: impl Iterator<Item = AccountRecord>) -> Digest {
         self.records.clear();
-        self.records.extend(changed.iter().map(|record| (record.account.0, record.encode())));
+        self.records.extend(changed.map(|record| (record.account.0, record.encode())));
         self.tree.update(&mut self.records, self.hashing);
         self.tree.root()
     }
@@ -182,7 +189,7 @@ impl SealStation {
     /// Cancelled, or the sink failed; the station must not be used any more then.
     pub fn seal(&mut self, block: &ClosedBlock) -> Result<(), NodeError> {
         let clock = Instant::now();
-        let state_root = self.update_state(&block.changed);
+        let state_root = self.update_state(block.changed.iter().copied());
         let after_state = clock.elapsed().as_nanos() as u64;
 
         let (first_sequence, last_sequence) = block.body.sequences().expect("a closed block has transactions");

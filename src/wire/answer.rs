@@ -2,6 +2,7 @@
 
 use super::text::Object;
 use super::vocabulary::expiry_name;
+use crate::command::Refusal;
 use crate::event::Event;
 use crate::types::Sequence;
 
@@ -20,7 +21,67 @@ pub struct Answer<'a> {
     pub events: &'a [Event],
 }
 
+/// That a request was not carried out, and why: what comes instead of an [`Answer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The request's client.
+    pub client: u64,
+    /// The request's number.
+    pub number: u64,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// What comes back for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// It was carried out, now or before.
+    Answer(Answer<'a>),
+    /// It was not.
+    Refused(Refused),
+}
+
 pub(super) const FLAG_REPEAT: u32 = 1;
+pub(super) const FLAG_GAP: u32 = 2;
+pub(super) const FLAG_FORGOTTEN: u32 = 4;
+pub(super) const FLAG_TOO_MANY_CLIENTS: u32 = 8;
+
+/// A reply's first 32 bytes.
+fn header(count: u32, flags: u32, client: u64, number: u64, sequence: u64) -> [u8; Answer::HEADER_LEN] {
+    let mut header = [0u8; Answer::HEADER_LEN];
+    header[..4].copy_from_slice(&count.to_le_bytes());
+    header[4..8].copy_from_slice(&flags.to_le_bytes());
+    header[8..16].copy_from_slice(&client.to_le_bytes());
+    header[16..24].copy_from_slice(&number.to_le_bytes());
+    header[24..32].copy_from_slice(&sequence.to_le_bytes());
+    header
+}
+
+impl Refused {
+    /// Appends the binary form: an answer without events, whose flags say why.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        let Refused { client, number, why } = *self;
+        let (flags, expected) = match why {
+            Refusal::Gap { expected } => (FLAG_GAP, expected),
+            Refusal::Forgotten => (FLAG_FORGOTTEN, 0),
+            Refusal::TooManyClients => (FLAG_TOO_MANY_CLIENTS, 0),
+        };
+        out.extend_from_slice(&header(0, flags, client, number, expected));
+    }
+
+    /// Appends it as one line of JSON with a newline.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        let Refused { client, number, why } = *self;
+        let mut object = Object(out);
+        object.integer("{\"client\":", client).integer(",\"number\":", number);
+        match why {
+            Refusal::Gap { expected } => object.name(",\"refused\":", "gap").integer(",\"expected\":", expected),
+            Refusal::Forgotten => object.name(",\"refused\":", "forgotten"),
+            Refusal::TooManyClients => object.name(",\"refused\":", "too-many-clients"),
+        };
+        object.raw("}\n");
+    }
+}
 
 impl Answer<'_> {
     /// Length of the binary form before the events.
@@ -32,14 +93,9 @@ impl Answer<'_> {
     /// If there are 2^32 events or more: a command's come from one batch, which holds fewer.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         let count = u32::try_from(self.events.len()).expect("an answer has fewer than 2^32 events");
-        let mut header = [0u8; Self::HEADER_LEN];
-        header[..4].copy_from_slice(&count.to_le_bytes());
-        header[4..8].copy_from_slice(&(u32::from(self.repeat) * FLAG_REPEAT).to_le_bytes());
-        header[8..16].copy_from_slice(&self.client.to_le_bytes());
-        header[16..24].copy_from_slice(&self.number.to_le_bytes());
-        header[24..32].copy_from_slice(&self.sequence.to_le_bytes());
+        let flags = u32::from(self.repeat) * FLAG_REPEAT;
         out.reserve(Self::HEADER_LEN + self.events.len() * Event::ENCODED_LEN);
-        out.extend_from_slice(&header);
+        out.extend_from_slice(&header(count, flags, self.client, self.number, self.sequence));
         self.events.iter().for_each(|event| out.extend_from_slice(&event.encode()));
     }
 
@@ -171,6 +227,16 @@ mod tests {
             let head = r#"{"client":7,"number":1,"sequence":121,"repeat":false,"events":["#;
             let expected = format!("{head}{{\"event\":{text}}},{{\"event\":{text}}}]}}\n");
             assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+        let refusals = [
+            (Refusal::Gap { expected: 3 }, r#""gap","expected":3"#),
+            (Refusal::Forgotten, r#""forgotten""#),
+            (Refusal::TooManyClients, r#""too-many-clients""#),
+        ];
+        for (why, text) in refusals {
+            out.clear();
+            Refused { client: 7, number: 9, why }.write_line(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), format!("{{\"client\":7,\"number\":9,\"refused\":{text}}}\n"));
         }
         out.clear();
         Answer { client: 7, number: 1, sequence: 121, repeat: true, events: &[] }.write_line(&mut out);

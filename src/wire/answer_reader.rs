@@ -1,8 +1,9 @@
 //! Reading binary answers: what a client does.
 
-use super::Answer;
-use super::answer::FLAG_REPEAT;
+use super::answer::{FLAG_FORGOTTEN, FLAG_GAP, FLAG_REPEAT, FLAG_TOO_MANY_CLIENTS};
 use super::reader::read_full;
+use super::{Answer, Refused, Reply};
+use crate::command::Refusal;
 use crate::event::Event;
 use crate::types::DecodeError;
 use std::io::Read;
@@ -14,8 +15,10 @@ use thiserror::Error;
 pub enum AnswerError {
     #[error("at byte {offset}: the answer is cut off; {bytes} bytes of a part of 32 are left")]
     Cut { offset: u64, bytes: usize },
-    #[error("at byte {offset}: an answer with flags {flags:#x}; this program knows flag 1, repeat, alone")]
-    Flags { offset: u64, flags: u32 },
+    #[error(
+        "at byte {offset}: an answer with flags {flags:#x}, {events} events and sequence {sequence}: no answer has these"
+    )]
+    Flags { offset: u64, flags: u32, events: u32, sequence: u64 },
     #[error("at byte {offset}: {source}")]
     Event { offset: u64, source: DecodeError },
     #[error("reading answers: {0}")]
@@ -40,22 +43,28 @@ impl<R: Read> AnswerReader<R> {
     ///
     /// # Errors
     /// Names the offset of the part that is wrong. There is no going on behind it.
-    pub fn next<'e>(&mut self, events: &'e mut Vec<Event>) -> Result<Option<Answer<'e>>, AnswerError> {
+    pub fn next<'e>(&mut self, events: &'e mut Vec<Event>) -> Result<Option<Reply<'e>>, AnswerError> {
         events.clear();
         let Some(header) = self.part(true)? else { return Ok(None) };
         let word = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes"));
         let long = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
-        let flags = word(4);
-        if flags & !FLAG_REPEAT != 0 {
-            return Err(AnswerError::Flags { offset: self.offset - 32, flags });
+        let (client, number, sequence) = (long(8), long(16), long(24));
+        let (count, flags) = (word(0), word(4));
+        let refused = |why| Ok(Some(Reply::Refused(Refused { client, number, why })));
+        match (flags, count, sequence) {
+            (0 | FLAG_REPEAT, ..) => {}
+            (FLAG_GAP, 0, expected) => return refused(Refusal::Gap { expected }),
+            (FLAG_FORGOTTEN, 0, 0) => return refused(Refusal::Forgotten),
+            (FLAG_TOO_MANY_CLIENTS, 0, 0) => return refused(Refusal::TooManyClients),
+            _ => return Err(AnswerError::Flags { offset: self.offset - 32, flags, events: count, sequence }),
         }
-        for _ in 0..word(0) {
+        for _ in 0..count {
             let part = self.part(false)?.expect("only a header may be absent");
             let offset = self.offset - 32;
             events.push(Event::decode(&part).map_err(|source| AnswerError::Event { offset, source })?);
         }
-        let (client, number, sequence) = (long(8), long(16), long(24));
-        Ok(Some(Answer { client, number, sequence, repeat: flags & FLAG_REPEAT != 0, events }))
+        let repeat = flags == FLAG_REPEAT;
+        Ok(Some(Reply::Answer(Answer { client, number, sequence, repeat, events })))
     }
 
     /// A header or an event, both of 32 bytes; `None` at the end, if it may be the end.
@@ -93,10 +102,18 @@ mod tests {
         let (events, bytes) = encoded();
         let (mut reader, mut read) = (AnswerReader::new(&bytes[..]), Vec::new());
         let first = Answer { client: 1, number: 2, sequence: 3, repeat: true, events: &events };
-        assert_eq!(reader.next(&mut read).unwrap(), Some(first));
+        assert_eq!(reader.next(&mut read).unwrap(), Some(Reply::Answer(first)));
         let second = Answer { client: 4, number: 5, sequence: 6, repeat: false, events: &[] };
-        assert_eq!(reader.next(&mut read).unwrap(), Some(second));
+        assert_eq!(reader.next(&mut read).unwrap(), Some(Reply::Answer(second)));
         assert_eq!(reader.next(&mut read).unwrap(), None);
+        for why in [Refusal::Gap { expected: 9 }, Refusal::Forgotten, Refusal::TooManyClients] {
+            let (refused, mut bytes) = (Refused { client: 1, number: 2, why }, Vec::new());
+            refused.encode_into(&mut bytes);
+            assert_eq!(AnswerReader::new(&bytes[..]).next(&mut read).unwrap(), Some(Reply::Refused(refused)));
+            // With an event, it would be another answer.
+            bytes[0] = 1;
+            assert!(AnswerReader::new(&bytes[..]).next(&mut read).is_err());
+        }
     }
 
     #[test]
@@ -128,7 +145,8 @@ mod tests {
             bytes[at] = value;
             fault(&bytes).unwrap()
         };
-        assert_eq!(damaged(5, 1), "at byte 0: an answer with flags 0x101; this program knows flag 1, repeat, alone");
+        let flags = "at byte 0: an answer with flags 0x101, 2 events and sequence 3: no answer has these";
+        assert_eq!(damaged(5, 1), flags);
         assert_eq!(damaged(64, 9), "at byte 64: event kind has the unknown value 9");
         // A count of four thousand million is read as far as there is something, and nothing is reserved for it.
         assert!(damaged(99, 0xff).starts_with("at byte 128: the answer is cut off"));

@@ -59,14 +59,22 @@
 //! "replaced"       order price wh kept_priority
 //! ```
 //!
+//! A request that is not carried out (`command::Refusal`) comes back without events:
+//!
+//! ```text
+//! {"client":7,"number":9,"refused":"gap","expected":3}              its number is not the next; `expected` is
+//! {"client":7,"number":1,"refused":"forgotten"}                     it was carried out long ago
+//! {"client":8,"number":1,"refused":"too-many-clients"}
+//! ```
+//!
 //! The binary form of an answer:
 //!
 //! ```text
 //!  0        4        8        16       24         32            64
 //!  +--------+--------+--------+--------+----------+-------------+----
 //!  | events | flags  | client | number | sequence | event 0     | ...      flags: 1 repeat
-//!  | u32    | u32    | u64    | u64    | u64      | 32 bytes    |
-//!  +--------+--------+--------+--------+----------+-------------+----
+//!  | u32    | u32    | u64    | u64    | u64      | 32 bytes    |             2 gap: `sequence` is the number expected
+//!  +--------+--------+--------+--------+----------+-------------+----         4 forgotten  8 too many clients
 //! ```
 
 mod answer;
@@ -80,7 +88,7 @@ mod tests;
 mod text;
 mod vocabulary;
 
-pub use answer::Answer;
+pub use answer::{Answer, Refused, Reply};
 pub use answer_reader::{AnswerError, AnswerReader};
 pub use line::LineError;
 pub use reader::{LINE_MAX, RequestReader, WireError};
@@ -106,14 +114,16 @@ impl Form {
         }
     }
 
-    /// Appends an answer.
+    /// Appends an answer or a refusal.
     ///
     /// # Panics
     /// As [`Answer::encode_into`].
-    pub fn write_answer(self, answer: &Answer<'_>, out: &mut Vec<u8>) {
-        match self {
-            Form::Lines => answer.write_line(out),
-            Form::Frames => answer.encode_into(out),
+    pub fn write_reply(self, reply: &Reply<'_>, out: &mut Vec<u8>) {
+        match (self, reply) {
+            (Form::Lines, Reply::Answer(answer)) => answer.write_line(out),
+            (Form::Lines, Reply::Refused(refused)) => refused.write_line(out),
+            (Form::Frames, Reply::Answer(answer)) => answer.encode_into(out),
+            (Form::Frames, Reply::Refused(refused)) => refused.encode_into(out),
         }
     }
 }

@@ -1,0 +1,86 @@
+//! What those who work on a durable ledger beside each other tell each other: how far the journal is.
+
+use super::DurableError;
+use crate::block::Tip;
+use crate::hash::Digest;
+use crate::types::Sequence;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How far everything is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The last command that may be answered: it is durable.
+    pub acknowledged: Sequence,
+    /// So many blocks' seals are durable.
+    pub sealed: u64,
+    /// The last frame that was written.
+    pub frame: u64,
+    /// Bytes that fit the journal's current segment.
+    pub room: u64,
+    /// Segments that are ready behind it.
+    pub ahead: usize,
+    /// Segments that its limit of bytes allows behind it.
+    pub allowed: usize,
+    /// Bytes of all its segments.
+    pub held: u64,
+    /// Why there is no other segment, if one could not be made.
+    pub full: Option<String>,
+    /// The first error; nothing goes on after it.
+    pub stopped: Option<String>,
+    /// The chain's end, and the state root there, as far as it is sealed.
+    pub tip: Option<(Tip, Digest)>,
+    /// At how many blocks somebody wants to know the same.
+    pub wanted: Option<u64>,
+    /// What they wanted to know.
+    pub found: Option<(Tip, Digest)>,
+    /// Snapshots that were written since the ledger was opened.
+    pub snapshots: u64,
+    /// Why the last one was not written, if it was not.
+    pub snapshot_failed: Option<String>,
+    /// The ledger is being closed.
+    pub closing: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Board {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+impl Board {
+    /// How far it is now.
+    pub fn read(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Says something, and wakes all who wait.
+    pub fn say(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.read());
+        self.changed.notify_all();
+    }
+
+    /// Records the first error.
+    pub fn stop(&self, error: &impl ToString) {
+        self.say(|progress| {
+            progress.stopped.get_or_insert_with(|| error.to_string());
+        });
+    }
+
+    /// Waits until `ready` gives something, or the ledger has stopped.
+    pub fn wait<T>(&self, mut ready: impl FnMut(&mut Progress) -> Option<T>) -> Result<T, DurableError> {
+        let mut progress = self.read();
+        loop {
+            if let Some(first) = &progress.stopped {
+                return Err(DurableError::Stopped { first: first.clone() });
+            }
+            if let Some(found) = ready(&mut progress) {
+                return Ok(found);
+            }
+            // Woken by every change; the time is for a thread that panicked and says nothing any more.
+            let waited = self.changed.wait_timeout(progress, Duration::from_millis(100));
+            progress = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! When snapshots are taken, and what follows from one: the oldest goes, and with it what only it needed of the journal.
+
+use super::DurableError;
+use super::board::Board;
+use super::core::Core;
+use super::sessions::{Part, Sessions};
+use super::snapshot::{self, Head, Kept};
+use super::writer::Handle;
+use crate::command::Request;
+use crate::engine::Engine;
+use crate::journal::JournalId;
+use crate::journal::storage::Storage;
+use crate::types::Sequence;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Snapshots that are kept.
+const KEPT: usize = 2;
+
+/// See the module.
+pub struct Snapshots<S> {
+    pub storage: S,
+    pub id: JournalId,
+    /// Commands from one to the next.
+    pub every: u64,
+    /// The next command when the last one was taken.
+    pub taken_at: Sequence,
+    /// What the journal may have.
+    pub bytes_max: u64,
+    /// Those that are there, newest first.
+    pub kept: Arc<Mutex<Vec<Kept>>>,
+    /// Whether they are written on a thread beside.
+    pub beside: bool,
+    pub job: Option<JoinHandle<()>>,
+    /// The longest time that making a copy of the state took.
+    pub pause_ns_max: u64,
+}
+
+impl<S: Storage> Snapshots<S> {
+    /// Asks for the end of the chain at the next block, if a snapshot is due and none is being written.
+    pub fn want_if_due(&mut self, next: Sequence, height: u64, held: u64, board: &Board) -> Result<(), DurableError> {
+        let since = next - self.taken_at;
+        // Where the journal is half full, an eighth of what it may have is enough.
+        let pressed = held > self.bytes_max / 2 && since >= self.bytes_max / 8 / Request::ENCODED_LEN as u64;
+        if since < self.every && !pressed || self.job.as_ref().is_some_and(|job| !job.is_finished()) {
+            return Ok(());
+        }
+        self.join()?;
+        board.say(|progress| (progress.wanted, progress.found) = (Some(height + 1), None));
+        Ok(())
+    }
+
+    /// Waits for the one that is being written.
+    pub fn join(&mut self) -> Result<(), DurableError> {
+        if let Some(job) = self.job.take() {
+            job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+        Ok(())
+    }
+
+    pub fn files(&self) -> Files<S> {
+        Files { storage: self.storage.clone(), kept: self.kept.clone() }
+    }
+
+    /// Copies the state, if a block has just closed at whose end it is wanted, and lets the copy be written. `behind` was claimed
+    /// and is not carried out yet; commands behind the block are in `frame` of the journal or later.
+    pub fn take_if_wanted<E: Engine>(
+        &mut self,
+        core: &Core<E>,
+        behind: &[Part],
+        frame: u64,
+        handle: &Handle<S>,
+        board: &Arc<Board>,
+    ) -> Result<(), DurableError> {
+        let height = core.height;
+        if board.read().wanted != Some(height) {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (engine, mut sessions) = (core.node.engine().clone(), core.sessions.clone());
+        sessions.unclaim(core.next(), behind);
+        self.pause_ns_max = self.pause_ns_max.max(started.elapsed().as_nanos() as u64);
+        board.say(|progress| progress.wanted = None);
+        self.taken_at = core.next();
+        let (id, next, time) = (self.id, core.next(), core.time);
+        let (files, handle, board, failed) = (self.files(), handle.clone(), board.clone(), board.clone());
+        let write = move || {
+            handle.cover()?;
+            // Nobody may find it before the block that it stands on, and all commands in it, are durable.
+            let end = board.wait(|progress| {
+                let sealed = progress.sealed >= height;
+                let end = progress.found.clone().filter(|(tip, _)| sealed && tip.height() == height);
+                // A ledger that is given up writes no more.
+                end.map(Some).or(progress.closing.then_some(None))
+            })?;
+            let Some((tip, state_root)) = end else { return Ok(()) };
+            let head = Head { id, next, time, frame, tip, state_root };
+            files.write(&head, &engine, &sessions, &handle, &board)
+        };
+        if !self.beside {
+            return write();
+        }
+        self.job = Some(std::thread::spawn(move || {
+            if let Err(error) = write() {
+                failed.stop(&error);
+            }
+        }));
+        Ok(())
+    }
+}
+
+/// The files of snapshots.
+pub struct Files<S> {
+    storage: S,
+    kept: Arc<Mutex<Vec<Kept>>>,
+}
+
+impl<S: Storage> Files<S> {
+    /// Writes one, and gives up what is not needed any more. That the disk is too full for it is no error: the journal has
+    /// everything.
+    pub fn write<E: Engine>(
+        &self,
+        head: &Head,
+        engine: &E,
+        sessions: &Sessions,
+        handle: &Handle<S>,
+        board: &Board,
+    ) -> Result<(), DurableError> {
+        let written = match snapshot::write(&self.storage, head, engine, sessions) {
+            Err(DurableError::Disk { source, file, action }) if is_full(source.kind()) => {
+                snapshot::remove_unfinished(&self.storage)?;
+                let why = DurableError::Disk { source, file, action }.to_string();
+                board.say(|progress| progress.snapshot_failed = Some(why));
+                return Ok(());
+            }
+            written => written?,
+        };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|older| older.height != written.height);
+        kept.insert(0, written);
+        kept.truncate(KEPT);
+        let names = self.storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
+        for height in snapshot::find(&names).0 {
+            if kept.iter().all(|kept| kept.height != height) {
+                let name = snapshot::name_of(height);
+                self.storage.remove(&name).map_err(DurableError::disk("removing", &name))?;
+            }
+        }
+        self.storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
+        board.say(|progress| (progress.snapshots, progress.snapshot_failed) = (progress.snapshots + 1, None));
+        // Without an older one the journal is all there is, should this one be damaged.
+        if kept.len() == KEPT { handle.keep(&kept[KEPT - 1]) } else { Ok(()) }
+    }
+}
+
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
