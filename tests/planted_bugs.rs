@@ -30,11 +30,119 @@ const CHAIN: &[&str] = &["--test", "chain"];
 const JOURNAL: &[&str] = &["--test", "journal", "exhaustive"];
 /// A hundred thousand lives, for what shows in few of them.
 const SCHEDULES: &[&str] = &["--test", "journal", "fixed_seeds"];
+/// The same of a whole ledger.
+const DURABLE: &[&str] = &["--test", "durable", "exhaustive"];
+const LIVES: &[&str] = &["--test", "durable", "fixed_seeds"];
 const UNIT: &[&str] = &["--lib"];
 /// The model alone, not the tests of the ring on real threads: a race may not show on these.
 const MODEL: &[&str] = &["--lib", "ring::model"];
 
 const BUGS: &[Bug] = &[
+    Bug {
+        what: "ledger: a request is answered before it is durable",
+        file: "src/node/durable/mod.rs",
+        right: "let acknowledged = self.acknowledged();\n        let sessions",
+        wrong: "let acknowledged = self.next() - 1;\n        let sessions",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: a snapshot has its name before it is durable",
+        file: "src/node/durable/snapshot.rs",
+        right: "file.sync().map_err(failed(\"syncing\"))?;",
+        wrong: "",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: a snapshot's checks are not looked at",
+        file: "src/node/durable/snapshot.rs",
+        right: "frame::check(bytes).to_le_bytes() != stated",
+        wrong: "false",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "ledger: a snapshot's accounts are not compared with the seal",
+        file: "src/node/durable/recover.rs",
+        right: "height > 0 && station.state_root() != head.state_root",
+        wrong: "false",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: the journal that the older snapshot needs is given up",
+        file: "src/node/durable/snapshots.rs",
+        right: "handle.keep(&kept[KEPT - 1])",
+        wrong: "handle.keep(&kept[0])",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: a snapshot remembers requests that were not carried out",
+        file: "src/node/durable/snapshots.rs",
+        right: "sessions.unclaim(core.next(), behind);",
+        wrong: "",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: a snapshot forgets where the answers are",
+        file: "src/node/durable/sessions.rs",
+        right: "known.push(Run { number, first, count });",
+        wrong: "",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: a request that is sent again is carried out again",
+        file: "src/node/durable/sessions.rs",
+        right: "if number != session.next {\n            return session.find(number);",
+        wrong: "if number > session.next {\n            return session.find(number);",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: a group is let in without room for it",
+        file: "src/node/durable/writer.rs",
+        right: "if journal.room() >= bytes || journal.segments_ahead() > 0 {",
+        wrong: "if true {",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: the clock runs back after a restart",
+        file: "src/node/durable/mod.rs",
+        right: "self.clock.read(first).max(core.time)",
+        wrong: "self.clock.read(first)",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: seals found in a recovery are not written down",
+        file: "src/node/durable/mod.rs",
+        right: "Pending::Until(seals) => seals.push(seal),",
+        wrong: "Pending::Until(_) => {}",
+        caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: what it is is not durable before it has a name",
+        file: "src/node/durable/directory.rs",
+        right: "file.sync().map_err(failed(\"syncing\"))?;",
+        wrong: "",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: the second copy of what it is is not read",
+        file: "src/node/durable/directory.rs",
+        right: "copies().find_map(Result::ok)",
+        wrong: "copies().next().and_then(Result::ok)",
+        caught_by: DURABLE,
+    },
+    Bug {
+        what: "ledger: a seal is not compared with what is derived",
+        file: "src/node/station.rs",
+        right: "(header, *record) != recorded ||",
+        wrong: "",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "ledger: a snapshot begins behind commands that it has not",
+        file: "src/node/durable/mod.rs",
+        right: "snapshots.take_if_wanted(core, behind, written + 1, handle, &self.board)",
+        wrong: "snapshots.take_if_wanted(core, behind, written + 2, handle, &self.board)",
+        caught_by: LIVES,
+    },
     Bug {
         what: "journal: what fills a file is not looked at where it does not belong",
         file: "src/journal/scan.rs",
@@ -552,7 +660,7 @@ fn every_planted_bug_is_caught() {
     for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"] {
         copy(&root().join(part), &package.join(part));
     }
-    for tests in [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, UNIT, MODEL] {
+    for tests in [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, DURABLE, LIVES, UNIT, MODEL] {
         assert!(passes(&package, tests), "{tests:?} pass without a bug");
     }
     let mut missed: Vec<&str> = Vec::new();

@@ -207,6 +207,35 @@ fn every_length_of_a_snapshot_that_is_cut_counts() {
     assert_eq!(look(&disk, &model.params).unwrap().2.damaged.len(), 1);
 }
 
+/// Whoever can write a snapshot with the right checks still cannot give money away: the accounts have another root than the one that
+/// was sealed.
+#[test]
+fn a_forged_snapshot_is_not_what_was_sealed() {
+    let (disk, model, _) = stopped();
+    let newest = &snapshots(&disk)[1];
+    let mut bytes = disk.bytes(newest);
+    let long = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    // What two accounts have available of one token changes owners: sums and escrow are as they were.
+    let available = |account: usize, token: usize| SECTOR + 96 * account + 40 + 8 * token;
+    let accounts = u32::from_le_bytes(bytes[184..188].try_into().unwrap()) as usize;
+    let pairs = (0..2).flat_map(|token| (1..accounts).map(move |account| (token, account)));
+    let differ = |&(token, account): &(usize, usize)| {
+        long(&bytes, available(account, token)) != long(&bytes, available(account - 1, token))
+    };
+    let (token, account) = pairs.into_iter().find(differ).expect("not all have the same");
+    for byte in 0..8 {
+        bytes.swap(available(account, token) + byte, available(account - 1, token) + byte);
+    }
+    let body = long(&bytes, 216) as usize;
+    let check = joulebook::journal::frame::check(&bytes[SECTOR..SECTOR + body]);
+    bytes[SECTOR + body..SECTOR + body + 8].copy_from_slice(&check.to_le_bytes());
+    let root = sha256(&[&bytes[..224], &bytes[SECTOR + body..]].concat());
+    bytes[224..256].copy_from_slice(&root);
+    replace(&disk, newest, &bytes);
+    let refused = look(&disk, &model.params).unwrap_err();
+    assert!(matches!(refused, DurableError::StateRoot { .. }), "{refused}");
+}
+
 /// Gives a file other bytes.
 fn replace(disk: &SimStorage, name: &str, bytes: &[u8]) {
     use joulebook::journal::Buffer;
