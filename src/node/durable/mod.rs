@@ -19,6 +19,7 @@
 //! under.
 
 mod board;
+mod check;
 mod core;
 mod directory;
 mod error;
@@ -28,6 +29,7 @@ mod snapshot;
 mod snapshots;
 mod writer;
 
+pub use check::{Checked, check};
 pub use directory::Meta;
 pub use error::DurableError;
 pub use recover::Found;
@@ -40,7 +42,7 @@ use crate::command::{Command, Refusal, Request};
 use crate::engine::Engine;
 use crate::journal::storage::Storage;
 use crate::journal::{Journal, JournalId, Kind, Label, Options, frame};
-use crate::seal::{Search, Watch};
+use crate::seal::Watch;
 use crate::types::Sequence;
 use crate::wire::{Answer, Refused, Reply};
 use board::Board;
@@ -88,6 +90,8 @@ pub struct Stopped<E> {
     pub sealed: SealTotals,
     /// Sequence of the next command.
     pub next: Sequence,
+    /// The chain's end.
+    pub tip: Tip,
     /// Snapshots written since it was opened, the last one included.
     pub snapshots: u64,
     /// Why the last snapshot was not written, if the disk was too full for it. Nothing is lost: the journal has everything.
@@ -501,7 +505,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             let end = progress.tip.clone().filter(|(tip, _)| progress.sealed >= height && tip.height() == height);
             end.map(|end| (progress.frame, end))
         })?;
-        let head = Head { id: self.snapshots.id, next, time, frame: frame + 1, tip, state_root };
+        let head = Head { id: self.snapshots.id, next, time, frame: frame + 1, tip: tip.clone(), state_root };
         self.snapshots.files().write(&head, &engine, &core.sessions, &handle, &self.board)?;
         let (snapshots, snapshot_failed) = {
             let progress = self.board.read();
@@ -514,7 +518,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         if let Some(first) = self.board.read().stopped.clone() {
             return Err(DurableError::Stopped { first });
         }
-        Ok(Stopped { engine, sealed, next, snapshots, snapshot_failed, pause_ns_max })
+        Ok(Stopped { engine, sealed, next, tip, snapshots, snapshot_failed, pause_ns_max })
     }
 }
 
@@ -556,52 +560,6 @@ fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
         return Err(DurableError::Options(format!("segments of {given} bytes: at least {needed} are needed")));
     }
     Ok((requests, needed(requests)))
-}
-
-/// What is in a folder, without changing anything: the state after all that is durable, its chain compared with every seal.
-///
-/// # Errors
-/// As [`DurableNode::open`].
-pub fn check<E: Engine, S: Storage>(
-    storage: &S,
-    params: Option<&ChainParams>,
-    memory: Memory,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Checked<E>, DurableError> {
-    let meta = directory::expect(storage, params)?;
-    let plan = SealPlan { search: Search::Parallel, fast_hashing: true, beside: false };
-    // Blocks that were not sealed stay as they are.
-    let policy = BlockPolicy { transactions: u32::MAX, interval: None, plan };
-    let board = Arc::new(Board::default());
-    let pending = Arc::new(Mutex::new(Pending::<S>::Nobody));
-    let watch = Arc::new(Watch::new());
-    let recovered: Recovered<E> = recover_with(storage, meta, policy, memory, &watch, &board, &pending, progress)?;
-    let Recovered { core, start, found, .. } = recovered;
-    let (tip, _) = board.read().tip.clone().unwrap_or(start);
-    let unsealed = core.node.filling.transactions;
-    let (next, clients) = (core.next(), core.sessions.clients().len());
-    let kept_answers = core.sessions.groups().map(|group| group.log.len() as u64).sum();
-    Ok(Checked { meta, engine: core.node.engine, tip, next, unsealed, clients, kept_answers, found })
-}
-
-/// What [`check`] found.
-pub struct Checked<E> {
-    /// What the folder says it is.
-    pub meta: Meta,
-    /// The state.
-    pub engine: E,
-    /// The chain's end.
-    pub tip: Tip,
-    /// Sequence of the next command.
-    pub next: Sequence,
-    /// Transactions that are in no sealed block yet.
-    pub unsealed: u32,
-    /// Clients that are known.
-    pub clients: usize,
-    /// Commands whose answers are kept.
-    pub kept_answers: u64,
-    /// How it was found.
-    pub found: Found,
 }
 
 #[allow(clippy::too_many_arguments)]
