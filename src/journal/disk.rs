@@ -102,13 +102,32 @@ impl Disk {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
                 Ok(()) => Ok(DiskLock { _file: file }),
-                Err(TryLockError::WouldBlock) => {
-                    Err(Error::new(ErrorKind::WouldBlock, "another process holds it and uses this folder"))
-                }
+                Err(TryLockError::WouldBlock) => Err(in_use()),
                 Err(TryLockError::Error(error)) => Err(error),
             }
         };
         open().map_err(|error| about("locking", &path, error))
+    }
+
+    /// Keeps those out who [`lock`](Self::lock) the folder, for as long as the guard lives, and changes nothing: for whoever
+    /// only reads. Any number of readers share it. `None` if nobody ever locked this folder: there is no such file then.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_shared(&self, name: &str) -> Result<Option<DiskLock>> {
+        let path = self.place(name, false)?;
+        let open = || {
+            let file = File::open(&path)?;
+            match file.try_lock_shared() {
+                Ok(()) => Ok(DiskLock { _file: file }),
+                Err(TryLockError::WouldBlock) => Err(in_use()),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        };
+        match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            locked => locked.map(Some).map_err(|error| about("locking", &path, error)),
+        }
     }
 
     /// The path of a file, for reading it or for changing something.
@@ -147,6 +166,10 @@ impl Disk {
         let (file, reader) = open().map_err(|error| about(doing, &path, error))?;
         Ok(DiskFile { file, reader, path, writes: !reads, needs_sync: !(direct && through) })
     }
+}
+
+fn in_use() -> Error {
+    Error::new(ErrorKind::WouldBlock, "another process holds it and uses this folder")
 }
 
 fn open_folder(path: &Path) -> Result<File> {
@@ -482,8 +505,16 @@ mod tests {
         let error = Disk::open(folder.path()).unwrap().lock("lock").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert!(error.to_string().contains(&*folder.path().join("lock").to_string_lossy()), "{error}");
+        // Whoever only reads is kept out as well, and keeps others out; but not other readers.
+        let readers = Disk::open_read_only(folder.path()).unwrap();
+        assert_eq!(readers.lock_shared("lock").unwrap_err().kind(), ErrorKind::WouldBlock);
         drop(lock);
+        let shared = [(); 2].map(|()| readers.lock_shared("lock").unwrap().expect("the file is there"));
+        assert_eq!(disk.lock("lock").unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(shared);
         disk.lock("lock").expect("nobody holds it any more");
+        assert!(readers.lock_shared("other").unwrap().is_none());
+        assert_eq!(disk.names().unwrap(), ["lock"], "reading made none");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! the power went from damage to what had been durable.
 
 use super::frame::{HEADER_LEN, Header, Kind, check};
-use super::segment::{FIRST_SECTOR, Filling, JournalId, Segment, numbers};
+use super::segment::{self, FIRST_SECTOR, Filling, JournalId, Segment};
 use super::storage::{Access, SECTOR, Storage, StoredFile, read_full};
 use super::{Buffer, JournalError};
 use std::collections::VecDeque;
@@ -139,12 +139,9 @@ pub(super) fn find_end<S: Storage>(
 
 /// All segments, in order, and which of them holds frame `from`. From that one on there is no gap.
 fn segments_from<S: Storage>(storage: &S, id: &JournalId, from: u64) -> Result<(Vec<Segment>, usize), JournalError> {
-    let mut segments = Vec::new();
-    for number in numbers(storage)? {
-        let name = Segment::name_of(number);
-        let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;
-        segments.push(Segment::read::<S>(&file, id, number)?);
-    }
+    let segments: Result<Vec<Segment>, JournalError> =
+        segment::segments(storage, id)?.into_iter().map(|(_, segment)| segment).collect();
+    let segments = segments?;
     let mut start = segments.iter().rposition(|segment| segment.first <= from);
     if let Some(at) = start
         && at > 0

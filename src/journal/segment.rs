@@ -20,7 +20,7 @@
 //! to another, is seen there: zeros would have looked like the end of the journal.
 
 use super::frame::check;
-use super::storage::{SECTOR, Storage, StoredFile, read_full};
+use super::storage::{Access, SECTOR, Storage, StoredFile, read_full};
 use super::{Buffer, JournalError};
 use crate::hash::Sha256;
 
@@ -198,6 +198,23 @@ pub fn numbers<S: Storage>(storage: &S) -> Result<Vec<u64>, JournalError> {
     let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// All segments that are there, in order, as they describe themselves; with the number of each, and what is wrong with it.
+///
+/// # Errors
+/// The folder cannot be listed.
+#[allow(clippy::type_complete)]
+pub fn segments<S: Storage>(
+    storage: &S,
+    id: &JournalId,
+) -> Result<Vec<(u64, Result<Segment, JournalError>)>, JournalError> {
+    let read = |number| {
+        let name = Segment::name_of(number);
+        let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;
+        Segment::read::<S>(&file, id, number)
+    };
+    Ok(numbers(storage)?.into_iter().map(|number| (number, read(number))).collect())
 }
 
 #[cfg(test)]

@@ -88,22 +88,40 @@ pub fn expect<S: Storage>(storage: &S, params: Option<&ChainParams>) -> Result<M
     }
 }
 
+/// Whether a file was left by somebody who did not come to an end of making a ledger.
+fn is_ours(names: &[String], name: &str) -> bool {
+    name == PART || (is_segment(name) || name.starts_with("spare-")) && names.iter().any(|name| name == PART)
+}
+
+/// Refuses a folder that holds something else.
+fn empty(names: &[String]) -> Result<(), DurableError> {
+    // A dot's files are the system's, or those of the disk that tries out what the system can do; a lock is the caller's.
+    let counts = |name: &str| !name.starts_with('.') && name != "lock" && name != "lost+found";
+    match names.iter().find(|name| counts(name) && !is_ours(names, name)) {
+        Some(found) => Err(DurableError::Occupied { found: format!("\"{found}\"") }),
+        None => Ok(()),
+    }
+}
+
+/// What ledger a folder holds; `None` for one in which a ledger can be made. It changes nothing.
+///
+/// # Errors
+/// Something else is there, or a part of a ledger; or its format is another.
+pub fn look_into<S: Storage>(storage: &S) -> Result<Option<Meta>, DurableError> {
+    match look(storage)? {
+        Found::Ledger(meta) => Ok(Some(meta)),
+        Found::Nothing => empty(&names(storage)?).map(|()| None),
+    }
+}
+
 /// Makes a ledger where there is none: its journal first, its name last.
 ///
 /// # Errors
 /// There is something; or the disk fails or is full.
 pub fn create<S: Storage>(storage: &S, meta: &Meta, options: Options) -> Result<Journal<S>, DurableError> {
     let names = names(storage)?;
-    // What somebody left who did not come to an end of making one.
-    let ours = |name: &str| {
-        name == PART || (is_segment(name) || name.starts_with("spare-")) && names.iter().any(|n| n == PART)
-    };
-    // A dot's files are the system's, or those of the disk that tries out what the system can do; a lock is the caller's.
-    let foreign =
-        names.iter().find(|name| !ours(name) && !name.starts_with('.') && *name != "lock" && *name != "lost+found");
-    if let Some(found) = foreign {
-        return Err(DurableError::Occupied { found: format!("\"{found}\"") });
-    }
+    let ours = |name: &str| is_ours(&names, name);
+    empty(&names)?;
     let failed = |action| DurableError::disk(action, PART);
     let folder = || DurableError::disk("syncing", "the ledger's folder");
     for name in names.iter().filter(|name| ours(name) && *name != PART) {

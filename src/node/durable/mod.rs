@@ -23,6 +23,7 @@ mod check;
 mod core;
 mod directory;
 mod error;
+mod inspect;
 mod recover;
 mod sessions;
 mod snapshot;
@@ -30,8 +31,9 @@ mod snapshots;
 mod writer;
 
 pub use check::{Checked, check};
-pub use directory::Meta;
+pub use directory::{Meta, look_into};
 pub use error::DurableError;
+pub use inspect::{Frames, Inspected, SegmentFile, SnapshotFile, SnapshotHead, inspect};
 pub use recover::Found;
 pub use sessions::Memory;
 

@@ -249,9 +249,12 @@ pub struct Snapshot {
     pub head: Head,
     /// The market's statistics.
     pub stats: MarketStats,
-    accounts: usize,
-    orders: [usize; 2],
-    clients: usize,
+    /// Accounts in it.
+    pub accounts: usize,
+    /// Bids and asks in it.
+    pub orders: [usize; 2],
+    /// Clients in it.
+    pub clients: usize,
     groups: u64,
     body: Buffer,
 }
