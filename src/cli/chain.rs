@@ -16,11 +16,21 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+/// What `joulebook verify --help` says at its end; lines short enough for any terminal.
+pub const VERIFY_AFTER_HELP: &str = "\
+A ledger's folder is read and not changed; while a node works in it, it is
+refused. Every frame of the journal and every byte of the snapshots is checked;
+from the newest good snapshot on every command is carried out again, and every
+block that was sealed is derived again and compared.
+
+Exit codes: 0 all is as it was written, 1 something is damaged or does not
+agree, 2 it cannot be read.";
+
 /// Options of `verify`.
 #[derive(Args)]
 pub struct Verify {
-    /// A chain file, as `joulebook run --chain FILE` writes it
-    file: PathBuf,
+    /// A chain file, as `joulebook run --chain FILE` writes it, or a ledger's folder, as `joulebook node --data DIR` makes it
+    path: PathBuf,
 }
 
 /// Options of `headers`.
@@ -58,16 +68,20 @@ pub struct CheckProof {
 impl Verify {
     /// Verifies and says what was verified.
     pub fn execute(&self) -> Result<u8, Failure> {
-        let file = open(&self.file)?;
+        #[cfg(unix)]
+        if self.path.is_dir() {
+            return super::ledger::verify(&self.path);
+        }
+        let file = open(&self.path)?;
         let bar = ProgressBar::new_spinner();
         let progress = &mut |done| bar.set_message(format!("{} verified", blocks(done)));
         let verified = verify(BufReader::new(file), progress);
         bar.finish_and_clear();
-        let verified = verified.map_err(|error| refused(&self.file, error))?;
+        let verified = verified.map_err(|error| refused(&self.path, error))?;
         print(&format!(
             "{}: valid\n  {}, {} transactions, {} trades, each replayed; every header, Merkle root and state \
              root agrees\n  work        2^{:.1} hashes expected\n  last block  {}\n  state root  {}\n",
-            self.file.display(),
+            self.path.display(),
             blocks(verified.blocks),
             count(verified.transactions),
             count(verified.fills),

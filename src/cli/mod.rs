@@ -1,9 +1,18 @@
 //! The command line: what is asked, and how it ends.
 
+// The ledger on disk needs what only Unix has: direct writes, locks, and a folder's sync.
+#[cfg(unix)]
+mod answers;
 mod books;
 mod chain;
+#[cfg(unix)]
+mod ledger;
+#[cfg(unix)]
+mod node;
 mod output;
 mod run;
+#[cfg(unix)]
+mod working;
 
 use clap::{Parser, Subcommand};
 use joulebook::hash::Platform;
@@ -34,10 +43,13 @@ Examples:
   joulebook headers chain.jb headers.bin
   joulebook prove chain.jb --sequence 500 --out proof.json
   joulebook check-proof proof.json --headers headers.bin
+  joulebook node --data ledger --commands day.jsonl --answers answers.jsonl
+      a ledger on disk that answers what it will not forget; then look at it:
+  joulebook verify ledger
+  joulebook inspect ledger
 
-Exit codes: 0 all is well, 1 a verification refused something (or stacks
-differ), 2 bad usage or a file that cannot be read or written, 130 interrupted
-by Ctrl-C.";
+Exit codes: 0 all is well, 1 something was refused (or stacks differ), 2 bad
+usage or a file that cannot be read or written, 130 interrupted by Ctrl-C.";
 
 /// An energy-trading ledger engine with a performance laboratory built in.
 #[derive(Parser)]
@@ -61,7 +73,20 @@ enum Command {
     /// Matches in many books at once, one per product, on one core and on more, and reports what a message costs.
     #[command(after_help = books::AFTER_HELP)]
     Books(books::Books),
-    /// Verifies a chain file: linkage, proof of work, Merkle roots, and all events and state roots by replay.
+    /// Keeps a ledger on disk: carries requests out, and answers each when it is durable.
+    #[cfg(unix)]
+    #[command(after_help = node::AFTER_HELP)]
+    Node(Box<node::Node>),
+    /// Opens a ledger as a node does, and stops again: what was not finished is, and a snapshot is written.
+    #[cfg(unix)]
+    #[command(after_help = ledger::RECOVER_AFTER_HELP)]
+    Recover(ledger::Recover),
+    /// Says what is in a ledger's folder, without carrying anything out: snapshots, segments, frames, and what is damaged.
+    #[cfg(unix)]
+    #[command(after_help = ledger::INSPECT_AFTER_HELP)]
+    Inspect(ledger::Inspect),
+    /// Verifies a chain file or a ledger: linkage, proof of work, Merkle roots, and all events and state roots by replay.
+    #[command(after_help = chain::VERIFY_AFTER_HELP)]
     Verify(chain::Verify),
     /// Writes the headers of a chain file, 80 bytes each: all that `check-proof` needs of the chain.
     Headers(chain::Headers),
@@ -96,6 +121,12 @@ pub fn main() -> ExitCode {
         force_platform(isa.as_deref()).and_then(|()| match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
             Command::Run(run) => run.execute(),
             Command::Books(books) => books.execute(),
+            #[cfg(unix)]
+            Command::Node(node) => node.execute(),
+            #[cfg(unix)]
+            Command::Recover(recover) => recover.execute(),
+            #[cfg(unix)]
+            Command::Inspect(inspect) => inspect.execute(),
             Command::Verify(verify) => verify.execute(),
             Command::Headers(headers) => headers.execute(),
             Command::Prove(prove) => prove.execute(),

@@ -31,7 +31,7 @@ mod snapshots;
 mod writer;
 
 pub use check::{Checked, check};
-pub use directory::{Meta, look_into};
+pub use directory::{Meta, expect, look_into};
 pub use error::DurableError;
 pub use inspect::{Frames, Inspected, SegmentFile, SnapshotFile, SnapshotHead, inspect};
 pub use recover::Found;
