@@ -161,12 +161,14 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
     let mut core = Core { node, sessions, time: head.time, height: head.tip.height(), spare: Vec::new() };
     let mut replay = Replay { core: &mut core, found: &mut found, requests: Vec::new(), commands: Vec::new() };
     let mut failed = None;
-    let again = journal::scan(storage, &meta.id, from, &mut |header, payload| {
+    // Behind a snapshot of a clean stop there is nothing to read a second time.
+    let visit = &mut |header: &journal::Header, payload: &[u8]| {
         if failed.is_none() && header.label.kind == Kind::Group {
             failed = replay.group(header, payload).err();
             progress(Progress { commands: replay.found.commands, total });
         }
-    })?;
+    };
+    let again = if total == 0 { read } else { journal::scan(storage, &meta.id, from, visit)? };
     if let Some(error) = failed {
         return Err(error);
     }
