@@ -46,6 +46,17 @@ impl Default for Options {
     }
 }
 
+/// What was written to a journal since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Frames, marks and the like included.
+    pub frames: u64,
+    /// Bytes of these frames on disk.
+    pub bytes: u64,
+    /// How often frames were made durable, each time all that were there.
+    pub syncs: u64,
+}
+
 /// Sectors that are kept free in each segment for the frame that leads to the next.
 const ROTATE_SECTORS: u32 = 2;
 /// And those for a mark behind the last group, so that there is always room to acknowledge it.
@@ -71,6 +82,7 @@ pub struct Journal<S: Storage> {
     long: Option<u64>,
     acknowledged: u64,
     synced_at: Instant,
+    written: Written,
     stopped: Option<String>,
 }
 
@@ -117,6 +129,7 @@ impl<S: Storage> Journal<S> {
             long: None,
             acknowledged: 0,
             synced_at: Instant::now(),
+            written: Written::default(),
             stopped: None,
         };
         journal.mark(Kind::Open)?;
@@ -205,6 +218,8 @@ impl<S: Storage> Journal<S> {
         });
         write_all(&mut self.file, offset, frame.as_bytes())
             .map_err(JournalError::io("writing", &self.segment.name()))?;
+        self.written.frames += 1;
+        self.written.bytes += frame.as_bytes().len() as u64;
         self.sector += header.span() as u32;
         self.next += 1;
         self.previous = header.check();
@@ -224,6 +239,7 @@ impl<S: Storage> Journal<S> {
             // there twice; a longer one needs a later one that says so, and what is behind it needs the longer one.
             self.acknowledged = self.acknowledged.max(self.long.take().map_or(last, |long| long - 1));
             self.synced = last;
+            self.written.syncs += 1;
         }
         Ok(())
     }
@@ -311,6 +327,11 @@ impl<S: Storage> Journal<S> {
     /// Number of the last frame that was written.
     pub fn last(&self) -> u64 {
         self.next - 1
+    }
+
+    /// What was written since it was opened.
+    pub fn written(&self) -> Written {
+        self.written
     }
 
     /// Bytes that fit the segment, for groups alone.

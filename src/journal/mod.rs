@@ -31,7 +31,7 @@ pub mod sim;
 mod spares;
 pub mod storage;
 
-pub use append::{Journal, Options, SyncPolicy};
+pub use append::{Journal, Options, SyncPolicy, Written};
 pub use buffer::Buffer;
 pub use error::JournalError;
 pub use frame::{FrameBuffer, Header, Kind, Label};

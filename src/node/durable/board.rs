@@ -3,6 +3,7 @@
 use super::DurableError;
 use crate::block::Tip;
 use crate::hash::Digest;
+use crate::journal::Written;
 use crate::types::Sequence;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub struct Progress {
     pub sealed: u64,
     /// The last frame that was written.
     pub frame: u64,
+    /// What was written since the journal was opened.
+    pub written: Written,
     /// Bytes that fit the journal's current segment.
     pub room: u64,
     /// Segments that are ready behind it.

@@ -20,7 +20,7 @@ const GROUPS_WAITING: usize = 2;
 pub const GROUPS_IN_FLIGHT: usize = GROUPS_WAITING + 2;
 
 /// Segments that are made ahead.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 /// Length of a seal in the journal: header and seal record.
 pub const SEAL_LEN: usize = Header::ENCODED_LEN + SealRecord::ENCODED_LEN;
@@ -77,6 +77,7 @@ impl<S: Storage> Writer<S> {
         let journal = &self.journal;
         self.board.say(|progress| {
             (progress.frame, progress.room, progress.held) = (journal.last(), journal.room(), journal.held());
+            progress.written = journal.written();
             (progress.ahead, progress.allowed) = (journal.segments_ahead(), journal.segments_allowed());
         });
     }
@@ -87,6 +88,8 @@ impl<S: Storage> Writer<S> {
             self.board.stop(&error);
             return Err(error.into());
         }
+        // First how much was written: whoever hears that all is acknowledged may ask.
+        self.say();
         let acknowledged = self.journal.acknowledged();
         let mut newest = [None; 2];
         for (frames, newest) in [&mut self.groups, &mut self.seals].into_iter().zip(&mut newest) {
@@ -101,7 +104,6 @@ impl<S: Storage> Writer<S> {
                 progress.sealed = newest[1].unwrap_or(progress.sealed);
             });
         }
-        self.say();
         Ok(())
     }
 }
