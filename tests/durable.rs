@@ -5,6 +5,8 @@
 //! `JOULEBOOK_SEED=text cargo test --test durable` plays other schedules; without it, the half that is not fixed depends on
 //! the commit.
 
+#[path = "durable/begin.rs"]
+mod begin;
 #[path = "durable/exhaustive.rs"]
 mod exhaustive;
 #[path = "durable/model.rs"]

@@ -3,13 +3,16 @@
 //! ```text
 //!  0          8         12     16           32
 //!  +----------+---------+------+------------+-------------+---------------+-------------------------------+
-//!  |"JBLEDGER"| version | zero | journal id | ChainParams | CRC-64 (u64)  | zeros up to 4,096             |
+//!  |"JBLEDGER"| version | start| journal id | ChainParams | CRC-64 (u64)  | zeros up to 4,096             |
 //!  |          | u32, 1  | u32  | 16         |             | of all before |                               |
 //!  +----------+---------+------+------------+-------------+---------------+-------------------------------+
 //!  4096     the same once more: one damaged sector makes no ledger unreadable
+//!
+//!  start: 0 at genesis, 1 with a state that the first snapshot holds
 //! ```
 //!
-//! It has its name when the journal's first segment is durable. A folder in which it is `ledger.part` belongs to nobody yet.
+//! It has its name when the journal's first segment, and the first snapshot of a ledger that starts with a state, are durable. A
+//! folder in which it is `ledger.part` belongs to nobody yet.
 
 use super::DurableError;
 use super::snapshot;
@@ -32,6 +35,8 @@ pub struct Meta {
     pub id: JournalId,
     /// Its chain.
     pub params: ChainParams,
+    /// It began with a state, and not at genesis: without a snapshot it is nothing.
+    pub from_state: bool,
 }
 
 /// What is in a folder.
@@ -62,8 +67,8 @@ pub fn look<S: Storage>(storage: &S) -> Result<Found, DurableError> {
         return read(storage).map(Found::Ledger);
     }
     let (snapshots, _) = snapshot::find(&names);
-    let left = names.iter().find(|name| is_segment(name) && !has(PART)).cloned();
-    match left.or(snapshots.first().map(|&height| snapshot::name_of(height))) {
+    let left = names.iter().find(|name| is_segment(name)).cloned();
+    match left.or(snapshots.first().map(|&height| snapshot::name_of(height))).filter(|_| !has(PART)) {
         Some(file) => Err(DurableError::Meta { why: format!("is missing, but {file} is there") }),
         None => Ok(Found::Nothing),
     }
@@ -90,7 +95,8 @@ pub fn expect<S: Storage>(storage: &S, params: Option<&ChainParams>) -> Result<M
 
 /// Whether a file was left by somebody who did not come to an end of making a ledger.
 fn is_ours(names: &[String], name: &str) -> bool {
-    name == PART || (is_segment(name) || name.starts_with("spare-")) && names.iter().any(|name| name == PART)
+    let made = is_segment(name) || name.starts_with("spare-") || snapshot::is_one(name);
+    name == PART || made && names.iter().any(|name| name == PART)
 }
 
 /// Refuses a folder that holds something else.
@@ -114,11 +120,16 @@ pub fn look_into<S: Storage>(storage: &S) -> Result<Option<Meta>, DurableError> 
     }
 }
 
-/// Makes a ledger where there is none: its journal first, its name last.
+/// Makes a ledger where there is none: its journal first, then what `begin` makes, its name last.
 ///
 /// # Errors
 /// There is something; or the disk fails or is full.
-pub fn create<S: Storage>(storage: &S, meta: &Meta, options: Options) -> Result<Journal<S>, DurableError> {
+pub fn create<S: Storage>(
+    storage: &S,
+    meta: &Meta,
+    options: Options,
+    begin: impl FnOnce() -> Result<(), DurableError>,
+) -> Result<Journal<S>, DurableError> {
     let names = names(storage)?;
     let ours = |name: &str| is_ours(&names, name);
     empty(&names)?;
@@ -138,6 +149,7 @@ pub fn create<S: Storage>(storage: &S, meta: &Meta, options: Options) -> Result<
     file.sync().map_err(failed("syncing"))?;
     storage.sync_names().map_err(folder())?;
     let journal = Journal::create(storage.clone(), meta.id, options)?;
+    begin()?;
     storage.rename(PART, NAME).map_err(failed("renaming"))?;
     storage.sync_names().map_err(folder())?;
     Ok(journal)
@@ -147,6 +159,7 @@ fn encode(meta: &Meta) -> Buffer {
     let mut sector = [0u8; SECTOR];
     sector[0..8].copy_from_slice(MAGIC);
     sector[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    sector[12..16].copy_from_slice(&u32::from(meta.from_state).to_le_bytes());
     sector[16..32].copy_from_slice(&meta.id.0);
     sector[PARAMS_AT..CHECK_AT].copy_from_slice(&meta.params.encode());
     let check = frame::check(&sector[..CHECK_AT]);
@@ -185,9 +198,16 @@ fn decode(sector: &[u8; SECTOR]) -> Result<Meta, DurableError> {
     if stated != frame::check(&sector[..CHECK_AT]) || sector[CHECK_AT + 8..].iter().any(|&byte| byte != 0) {
         return wrong("is damaged");
     }
+    let start = u32::from_le_bytes(sector[12..16].try_into().expect("4 bytes"));
+    if start > 1 {
+        return wrong("says that the ledger began in a way that this program does not know");
+    }
     let params: &[u8; ChainParams::ENCODED_LEN] = sector[PARAMS_AT..CHECK_AT].try_into().expect("its length");
     match ChainParams::decode(params) {
-        Ok(params) => Ok(Meta { id: JournalId(sector[16..32].try_into().expect("16 bytes")), params }),
+        Ok(params) => {
+            let id = JournalId(sector[16..32].try_into().expect("16 bytes"));
+            Ok(Meta { id, params, from_state: start == 1 })
+        }
         Err(error) => Err(DurableError::Meta { why: format!("has parameters that cannot be used: {error}") }),
     }
 }

@@ -79,6 +79,12 @@ pub enum DurableError {
         /// What the journal lacks.
         source: JournalError,
     },
+    /// The ledger began with a state, and it is not there any more.
+    #[error("the ledger began with a state that only its snapshots hold, and none can be used: {why}")]
+    NoStart {
+        /// What is wrong with each.
+        why: String,
+    },
     /// A snapshot is whole, and holds no state.
     #[error("the snapshot after {height} blocks holds no state of this ledger: {source}")]
     Restore {

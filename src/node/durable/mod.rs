@@ -18,12 +18,14 @@
 //! With [`DurableOptions::beside`] off, all of this happens in the caller's thread, in one order: that is what tests break the disk
 //! under.
 
+mod begin;
 mod board;
 mod check;
 mod core;
 mod directory;
 mod error;
 mod inspect;
+mod measured;
 mod recover;
 mod sessions;
 mod snapshot;
@@ -43,7 +45,7 @@ use crate::block::{ChainParams, Tip};
 use crate::command::{Command, Refusal, Request};
 use crate::engine::Engine;
 use crate::journal::storage::Storage;
-use crate::journal::{Journal, JournalId, Kind, Label, Options, frame};
+use crate::journal::{Journal, Kind, Label, Options, frame};
 use crate::seal::Watch;
 use crate::types::Sequence;
 use crate::wire::{Answer, Refused, Reply};
@@ -190,26 +192,6 @@ impl<S: Storage> Outlet<S> {
 }
 
 impl<E: Engine, S: Storage> DurableNode<E, S> {
-    /// Makes a ledger in an empty folder.
-    ///
-    /// # Errors
-    /// The folder holds something, the disk fails or is full, or the options make no sense.
-    pub fn create(
-        storage: S,
-        id: JournalId,
-        params: ChainParams,
-        options: DurableOptions,
-        clock: Clock,
-        watch: Arc<Watch>,
-    ) -> Result<Self, DurableError> {
-        params.validate().map_err(|error| DurableError::Options(error.to_string()))?;
-        group_max(&options)?;
-        let journal = directory::create(&storage, &Meta { id, params }, options.journal)?;
-        drop(journal);
-        // A new ledger is one whose commands are all to come: one way in is enough.
-        Self::open(storage, Some(&params), options, clock, watch, &mut |_| {}).map(|(node, _)| node)
-    }
-
     /// Opens the ledger in a folder, of this chain if one is named. `progress` is told how much of it was carried out again.
     ///
     /// # Errors

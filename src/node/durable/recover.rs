@@ -100,6 +100,10 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
             Err(why) => found.damaged.push(format!("{}: {why}", snapshot::name_of(height))),
         }
     }
+    if meta.from_state && newest.is_none() {
+        let why = if found.damaged.is_empty() { "there is none".to_string() } else { found.damaged.join("; ") };
+        return Err(DurableError::NoStart { why });
+    }
     progress(Progress { commands: 0, total: 0 });
     let from = newest.as_ref().map_or(1, |snapshot| snapshot.head.frame);
     found.snapshot = newest.as_ref().map(|snapshot| snapshot.head.tip.height());

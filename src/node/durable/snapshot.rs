@@ -85,6 +85,11 @@ pub fn find(names: &[String]) -> (Vec<u64>, Vec<&String>) {
     (heights, unfinished)
 }
 
+/// Whether this is the name of one, or of a part of one.
+pub fn is_one(name: &str) -> bool {
+    name.starts_with(NAME)
+}
+
 /// Removes what is left of snapshots that were not finished.
 pub fn remove_unfinished<S: Storage>(storage: &S) -> Result<(), DurableError> {
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
