@@ -3,12 +3,17 @@
 use joulebook::block::{
     Body, ChainParams, ChainReader, ChainWriter, HeaderChain, Retarget, SealRecord, StoredBlock, Target, TradeProof,
 };
-use joulebook::command::Command;
+use joulebook::command::{Command, Request};
 use joulebook::engine::{Engine, state_digest};
 use joulebook::event::Event;
 use joulebook::hash::Digest;
+use joulebook::journal::sim::SimStorage;
+use joulebook::journal::storage::SECTOR;
+use joulebook::journal::{JournalId, Kind, Options, SyncPolicy, scan};
+use joulebook::node::durable::{DurableNode, DurableOptions, Memory};
 use joulebook::node::verify::{Verified, VerifyError, verify};
-use joulebook::node::{BlockPolicy, BlockSink, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use joulebook::node::{BlockPolicy, BlockSink, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use joulebook::optimized::Optimized;
 use joulebook::seal::{Search, Watch};
 use joulebook::types::AccountId;
 use joulebook::workload::{Chaos, ChaosProfile};
@@ -107,6 +112,60 @@ fn every_stack_seals_the_same_chain() {
             } else {
                 first = Some(played);
             }
+        }
+    }
+}
+
+/// The durable stack's chain: what it sealed, header and seal record as they are in its journal, and the state's digest.
+fn play_durable(stack: Stack, profile: u64, count: usize, transactions: u32) -> (SealTotals, Vec<Vec<u8>>, Digest) {
+    let Durability::Journal { policy } = stack.durability else { panic!("{} has no journal", stack.name) };
+    let profile = ChaosProfile::by_number(profile);
+    let commands = Chaos::new(profile, 11).commands(count);
+    let (storage, id) = (SimStorage::new(1, SECTOR), JournalId(*b"a chain's ledger"));
+    let options = DurableOptions {
+        policy: BlockPolicy { transactions, interval: None, plan: stack.plan },
+        journal: Options { policy, segment_bytes: 4 << 20, ..Options::default() },
+        memory: Memory::default(),
+        snapshot_commands: u64::MAX,
+        beside: true,
+    };
+    let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
+    let (params, never) = (ChainParams::fixed(profile.rules, BITS), Arc::new(Watch::new()));
+    let mut node = DurableNode::<Optimized, _>::create(storage.clone(), id, params, options, clock, never).unwrap();
+    let (mut number, mut answers) = (0, 0);
+    for batch in commands.chunks(37) {
+        let request = |&command: &Command| {
+            number += 1;
+            Request { client: 1, number, command }
+        };
+        let requests: Vec<Request> = batch.iter().map(request).collect();
+        node.submit(&requests, &mut |_| answers += 1).unwrap();
+    }
+    let stopped = node.stop(&mut |_| answers += 1).unwrap();
+    assert_eq!(answers, commands.len());
+    let mut seals = Vec::new();
+    let mut see = |header: &joulebook::journal::Header, payload: &[u8]| {
+        if header.label.kind == Kind::Seal {
+            seals.push(payload.to_vec());
+        }
+    };
+    scan(&storage, &id, 1, &mut see).unwrap();
+    (stopped.sealed, seals, state_digest(&stopped.engine))
+}
+
+#[test]
+fn the_durable_stack_seals_the_same_chain() {
+    for profile in 0..3 {
+        let played = play(Stack::OPTIMIZED, profile, 4_000, 60, None);
+        let seal = |block: &StoredBlock| [block.header.encode(), block.seal.encode()].concat();
+        let expected: Vec<Vec<u8>> = blocks(&played.file).1.iter().map(seal).collect();
+        for policy in
+            [SyncPolicy::EveryGroup, SyncPolicy::Interval(std::time::Duration::from_millis(2)), SyncPolicy::Never]
+        {
+            let (totals, seals, digest) = play_durable(Stack::durable(policy), profile, 4_000, 60);
+            assert_eq!((totals.tip, totals.hashes), (played.totals.tip, played.totals.hashes), "{policy:?}");
+            assert!(seals == expected, "profile {profile}, {policy:?}: other seals in the journal");
+            assert_eq!(digest, played.digest);
         }
     }
 }

@@ -63,6 +63,55 @@ fn a_chain_is_run_verified_and_a_trade_proven() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains(".part")), "{left:?}");
 }
 
+/// The journal under the scenarios that settle: the same is done, every request is answered, and nothing is left in the folder.
+#[test]
+fn a_durable_run_does_the_same_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("disk")).unwrap();
+    let run = |arguments: &[&str]| {
+        let ran = joulebook(folder.path(), &[&SMALL[..], &["--json", "report.json"], arguments].concat());
+        assert_eq!(ran.status.code(), Some(0), "{}", err(&ran));
+        assert!(fs::read_dir(folder.path().join("disk")).unwrap().next().is_none(), "{arguments:?} leaves something");
+        let read = fs::read(folder.path().join("report.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&read).unwrap();
+        assert_eq!(json["complete"], true);
+        (json, out(&ran))
+    };
+    let (json, text) = run(&["--scenario", "reads,settlement,mixed", "--durable", "disk"]);
+    let of = |scenario: &str, stack: &str| {
+        let wanted = |result: &&serde_json::Value| result["name"] == scenario && result["stack"] == stack;
+        json["scenarios"].as_array().unwrap().iter().find(wanted).cloned()
+    };
+    assert_eq!(of("reads", "durable"), None);
+    let (optimized, durable) = (of("settlement", "optimized").unwrap(), of("settlement", "durable").unwrap());
+    assert_eq!((&durable["digest"], &durable["work"]), (&optimized["digest"], &optimized["work"]));
+    for result in [durable, of("mixed", "durable").unwrap()] {
+        let journal = &result["journal"];
+        assert_eq!(journal["answers"], result["work"]["commands"]);
+        assert!(journal["events"].as_u64() >= journal["answers"].as_u64() && journal["answers"].as_u64() > Some(0));
+        assert!(journal["frames"].as_u64() > Some(0) && journal["syncs"].as_u64() > Some(0));
+        assert_eq!(journal["bytes"], result["resources"]["disk_bytes"]);
+        assert!(result["latency_of"].as_str().unwrap().contains("acknowledged"));
+    }
+    assert!(optimized["journal"].is_null() && optimized["resources"]["disk_bytes"] == 0);
+    let ratios = json["ratios"].as_array().unwrap();
+    assert_eq!(ratios.iter().filter(|ratio| ratio["over"] == "durable").count(), 2);
+    assert_eq!(json["ladder"].as_array().unwrap().last().unwrap()["stack"], "durable");
+    let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in
+        ["what durability costs", "requests answered", "journal syncs", "Latency of durable is from submission"]
+    {
+        assert!(flat.contains(wanted), "{wanted} is missing:\n{text}");
+    }
+    for (policy, said) in [("interval=5", "all groups of 5 ms together"), ("none", "what is acknowledged may be lost")]
+    {
+        let alone = ["--scenario", "settlement", "--stack", "optimized", "--durable", "disk", "--sync", policy];
+        let (json, text) = run(&alone);
+        assert!(json["settings"]["durable"]["sync"].is_string());
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{said}:\n{text}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_digests() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,6 +148,14 @@ fn bad_usage_is_named_and_fails() {
     fails(&["run", "--json", "no/such/folder/report.json"], &["no/such/folder/report.json", "No such file"]);
     fails(&["run", "--chain", "."], &["is a directory, not a file name"]);
     fails(&["run", "--scenario", "reads", "--chain", "chain.jb"], &["--chain", "--scenario settlement"]);
+    fails(&["run", "--sync", "none"], &["--durable"]);
+    fails(&["run", "--durable", "--sync", "interval=0"], &["interval=1 to interval=10000", "every-group", "none"]);
+    fails(&["run", "--scenario", "reads,writes", "--durable"], &["--durable", "--scenario settlement"]);
+    fails(&["run", "--durable", "no/such/folder"], &["no/such/folder", "No such file"]);
+    fails(&["run", "--durable", env!("CARGO_MANIFEST_PATH")], &["Cargo.toml", "is a file, not a folder"]);
+    // Nobody makes a folder there, not even who may write everywhere.
+    #[cfg(target_os = "linux")]
+    fails(&["run", "--durable", "/proc"], &["/proc cannot be written"]);
     fails(&["books", "--books", "1,0"], &["0 is not in 1..=100000"]);
     fails(&["books", "--shards", "two"], &["invalid digit", "--shards"]);
     fails(&["books", "--json", "."], &["is a directory, not a file name"]);
@@ -122,7 +179,18 @@ fn help_teaches() {
         assert!(help.contains(wanted), "{wanted}");
     }
     let help = out(&joulebook(Path::new("."), &["run", "--help"]));
-    for wanted in ["--scenario", "--stack", "--users", "--orders", "--ops", "--seed", "--difficulty-bits", "--json"] {
+    for wanted in [
+        "--scenario",
+        "--stack",
+        "--users",
+        "--orders",
+        "--ops",
+        "--seed",
+        "--difficulty-bits",
+        "--json",
+        "--durable",
+        "--sync",
+    ] {
         assert!(help.contains(wanted), "{wanted}");
     }
 }
@@ -175,6 +243,36 @@ fn ctrl_c_ends_with_a_partial_report() {
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(json["complete"], false);
+}
+
+/// Pressed twice: the program ends at once, and takes its journals with it.
+#[test]
+#[cfg(unix)]
+fn ctrl_c_leaves_no_journal_behind() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "--scenario", "settlement", "--stack", "optimized", "--ops", "50000", "--rounds", "1000"];
+    for times in [1, 2] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_joulebook"))
+            .args(arguments)
+            .args(["--durable", "."])
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        assert!(child.try_wait().unwrap().is_none(), "still running");
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_some(), "it has a journal");
+        for _ in 0..times {
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", err(&output));
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 /// Nothing that was there is lost: not the chain, not a device, not a link, not an earlier report.

@@ -1,18 +1,76 @@
-//! Files that appear whole or not at all, and standard output that may be closed.
+//! Files that appear whole or not at all, folders that do not stay, and standard output that may be closed.
 
 use super::Failure;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
-/// Temporary files that exist now: whoever ends the program early removes them.
+/// Temporary files and folders that exist now: whoever ends the program early removes them.
 static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Removes all temporary files, when the program must end at once.
+/// Removes all temporary files and folders, when the program must end at once.
 pub fn remove_temporaries() {
     for path in TEMPORARIES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
-        let _ = fs::remove_file(path);
+        if path.is_dir() {
+            let _ = remove_folder(&path);
+        } else {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes a folder in which somebody may still be making files: not for long, since making one in a folder that is gone fails.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(_) if tries < 50 => tries += 1,
+            done => return done,
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A folder in a folder, for as long as this lives.
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// Makes it in `place`, which exists, under a name of its own.
+    pub fn create(place: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::usage(format!("{} cannot be written: {error}", place.display()));
+        if !fs::metadata(place).map_err(failed)?.is_dir() {
+            return Err(Failure::usage(format!("{} is a file, not a folder", place.display())));
+        }
+        // Another process with this number may have left one, where it was killed.
+        let path = |at: u32| place.join(format!("joulebook-durable.{}.{at}.part", std::process::id()));
+        let mut at = 0;
+        while let Err(error) = fs::create_dir(path(at)) {
+            if error.kind() != ErrorKind::AlreadyExists {
+                return Err(failed(error));
+            }
+            at += 1;
+        }
+        TEMPORARIES.lock().expect("nobody panics while holding it").push(path(at));
+        Ok(TemporaryFolder(path(at)))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = remove_folder(&self.0) {
+            print_error(&format!("{} is left behind: {error}\n", self.0.display()));
+        }
+        if let Ok(mut temporaries) = TEMPORARIES.lock() {
+            temporaries.retain(|path| *path != self.0);
+        }
     }
 }
 

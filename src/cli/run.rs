@@ -1,15 +1,17 @@
 //! `joulebook run`.
 
-use super::output::{Pending, print, print_error, remove_temporaries};
+use super::output::{Pending, TemporaryFolder, print, print_error, remove_temporaries};
 use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use joulebook::journal::SyncPolicy;
 use joulebook::report::{count, render_json, render_text};
-use joulebook::scenario::{self, Kind, Options, ScenarioError, StackChoice};
+use joulebook::scenario::{self, DurableChoice, Kind, Options, ScenarioError, StackChoice};
 use joulebook::seal::Watch;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What `joulebook run --help` says at its end; lines short enough for any terminal.
 pub const AFTER_HELP: &str = "\
@@ -25,6 +27,8 @@ Examples:
       two scenarios, and the report as JSON
   joulebook run --scenario settlement --stack ladder
       which change gains how much
+  joulebook run --scenario settlement --stack ladder --durable /mnt/disk
+      and what a journal on that disk costs, as the last rung
   joulebook run --users 100000 --orders 100000 --scenario writes
       a deep book";
 
@@ -70,6 +74,29 @@ pub struct Run {
     /// Write the chain of the settlement scenario to FILE, for verify, headers and prove
     #[arg(long, value_name = "FILE")]
     chain: Option<PathBuf>,
+    /// In settlement and mixed, play a stack more: the optimized one with a journal, in which every operation is durable before
+    /// it is acknowledged. Each round has a ledger of its own, in a folder that is made in DIR and removed at the end; what is
+    /// measured is DIR's disk. DIR must exist [default: the current directory]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
+    durable: Option<PathBuf>,
+    /// When the durable stack's journal is synced: every-group; interval=MS, all groups of MS milliseconds together, acknowledged
+    /// after that; or none, which is not durable
+    #[arg(long, value_name = "POLICY", requires = "durable", default_value = "every-group", value_parser = sync_policy)]
+    sync: SyncPolicy,
+}
+
+fn sync_policy(text: &str) -> Result<SyncPolicy, String> {
+    const MS_MAX: u64 = 10_000;
+    match text {
+        "every-group" => Ok(SyncPolicy::EveryGroup),
+        "none" => Ok(SyncPolicy::Never),
+        _ => {
+            let ms = text.strip_prefix("interval=").and_then(|ms| ms.parse().ok());
+            let ms = ms.filter(|ms| (1..=MS_MAX).contains(ms));
+            let ms = ms.ok_or_else(|| format!("every-group, interval=1 to interval={MS_MAX}, or none"))?;
+            Ok(SyncPolicy::Interval(Duration::from_millis(ms)))
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -97,7 +124,7 @@ enum Stack {
 }
 
 impl Run {
-    fn options(&self, chain: Option<&Path>) -> Options {
+    fn options(&self, chain: Option<&Path>, durable: Option<&Path>) -> Options {
         let scenarios = if self.scenario.is_empty() {
             Kind::ALL.to_vec()
         } else {
@@ -131,6 +158,7 @@ impl Run {
             rounds: self.rounds,
             quick: self.quick,
             chain: chain.map(Path::to_path_buf),
+            durable: durable.map(|folder| DurableChoice { folder: folder.to_path_buf(), policy: self.sync }),
         }
     }
 
@@ -145,7 +173,8 @@ impl Run {
             return Err(Failure::usage(format!("--json and --chain are the same file, {}", chain.display())));
         }
         let chain = self.chain.as_deref().map(Pending::create).transpose()?;
-        let options = self.options(chain.as_ref().map(Pending::temporary));
+        let durable = self.durable.as_deref().map(TemporaryFolder::create).transpose()?;
+        let options = self.options(chain.as_ref().map(Pending::temporary), durable.as_ref().map(TemporaryFolder::path));
         let watch = watch_with_ctrl_c()?;
         let bar = progress_bar();
         let mut progress = |step: scenario::Progress<'_>| {

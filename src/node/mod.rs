@@ -16,7 +16,7 @@ mod station;
 pub mod verify;
 
 pub use clock::Clock;
-pub use stack::{EngineKind, EngineVisitor, SealPlan, Stack};
+pub use stack::{Durability, EngineKind, EngineVisitor, SealPlan, Stack};
 pub use station::{BlockSink, ClosedBlock, NodeError, Seal, SealStation, SealTotals, StageTimes};
 
 use crate::block::ChainParams;

@@ -2,6 +2,7 @@
 
 use crate::baseline::{Baseline, MapLedger};
 use crate::engine::Engine;
+use crate::journal::SyncPolicy;
 use crate::optimized::{Market, Optimized};
 use crate::seal::Search;
 
@@ -27,6 +28,18 @@ pub struct SealPlan {
     pub beside: bool,
 }
 
+/// Whether an operation is on disk before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It is in memory only.
+    None,
+    /// A journal beside the engine holds it.
+    Journal {
+        /// When what was written is made durable.
+        policy: SyncPolicy,
+    },
+}
+
 /// One way to run the market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stack {
@@ -42,6 +55,8 @@ pub struct Stack {
     pub batches: bool,
     /// Its sealing.
     pub plan: SealPlan,
+    /// Whether it has a journal.
+    pub durability: Durability,
 }
 
 const NAIVE: SealPlan = SealPlan { search: Search::Sequential, fast_hashing: false, beside: false };
@@ -66,6 +81,7 @@ impl Stack {
             parallel_reads: false,
             batches: false,
             plan: NAIVE,
+            durability: Durability::None,
         },
         Stack {
             name: "+book",
@@ -74,6 +90,7 @@ impl Stack {
             parallel_reads: false,
             batches: false,
             plan: NAIVE,
+            durability: Durability::None,
         },
         Stack {
             name: "+balances",
@@ -82,6 +99,7 @@ impl Stack {
             parallel_reads: false,
             batches: false,
             plan: NAIVE,
+            durability: Durability::None,
         },
         Stack {
             name: "+batching",
@@ -90,6 +108,7 @@ impl Stack {
             parallel_reads: false,
             batches: true,
             plan: NAIVE,
+            durability: Durability::None,
         },
         Stack {
             name: "+hashing",
@@ -98,6 +117,7 @@ impl Stack {
             parallel_reads: false,
             batches: true,
             plan: FAST,
+            durability: Durability::None,
         },
         Stack {
             name: "optimized",
@@ -106,8 +126,24 @@ impl Stack {
             parallel_reads: true,
             batches: true,
             plan: SealPlan { beside: true, ..FAST },
+            durability: Durability::None,
         },
     ];
+
+    /// The optimized stack with a journal beside: the rung behind the ladder's last one.
+    pub const fn durable(policy: SyncPolicy) -> Stack {
+        let change = match policy {
+            SyncPolicy::EveryGroup => "a journal beside: every group is synced to the disk before it is acknowledged",
+            SyncPolicy::Interval(_) => {
+                "a journal beside: groups are synced to the disk together, after an interval, before they are acknowledged"
+            }
+            SyncPolicy::Never => "a journal beside, never synced: what is acknowledged may be lost",
+        };
+        Stack { name: Self::DURABLE_NAME, change, durability: Durability::Journal { policy }, ..Self::OPTIMIZED }
+    }
+
+    /// Name of the durable stack, whatever its policy.
+    pub const DURABLE_NAME: &'static str = "durable";
 }
 
 /// Something to do with an engine whose type is known only at run time.

@@ -1,7 +1,8 @@
 //! The report as tables on a terminal.
 
 use super::format::{count, duration_ns, kwh, rate, three_digits, watt};
-use crate::scenario::{Component, Ratio, Reading, RunReport, Rung, ScenarioResult};
+use crate::node::Stack;
+use crate::scenario::{Component, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::collections::BTreeSet;
@@ -114,6 +115,13 @@ impl Page {
             ),
             out,
         );
+        if let Some(durable) = &asked.durable {
+            let DurableSettings { folder, writes, sync, warning } = durable;
+            self.paragraph(&format!("Durable: journals in {folder}, {writes}; synced: {sync}."), out);
+            if let Some(warning) = warning {
+                self.paragraph(&format!("WARNING: the durable stack is not durable: {warning}."), out);
+            }
+        }
         if !place.optimized_build {
             self.paragraph("WARNING: this is not an optimized build; run with `cargo run --release`.", out);
         }
@@ -128,6 +136,12 @@ impl Page {
         let rows = rows(&results);
         out.push_str(&self.table(&header, rows, &[0]));
         self.paragraph(&format!("Latency is {}.", results[0].latency_of), out);
+        for other in results.iter().filter(|result| result.latency_of != results[0].latency_of) {
+            self.paragraph(&format!("Latency of {} is {}.", other.stack, other.latency_of), out);
+        }
+        for result in &results {
+            self.journal(result, out);
+        }
         self.paragraph(
             &format!("Network: {} bytes ({}).", results[0].resources.network_bytes, results[0].resources.network_note),
             out,
@@ -143,9 +157,37 @@ impl Page {
         }
     }
 
+    /// What a stack with a journal did for each operation that was counted.
+    fn journal(&self, result: &ScenarioResult, out: &mut String) {
+        let Some(journal) = &result.journal else { return };
+        let (stack, bytes, note) = (&result.stack, count(result.resources.disk_bytes), result.resources.disk_note);
+        self.paragraph(
+            &format!(
+                "Before a round of {stack} ended, {} requests were answered with {} events, one client per account, and the \
+                 last block's seal was in its journal. To disk: {bytes} bytes ({note}).",
+                count(journal.answers),
+                count(journal.events),
+            ),
+            out,
+        );
+    }
+
     fn ratios(&self, ratios: &[Ratio], out: &mut String) {
-        self.heading("Optimized over baseline, operations per second", out);
-        let row = |ratio: &Ratio| {
+        let [durability, gains] = [true, false].map(|wanted| {
+            let listed = ratios.iter().filter(|ratio| (ratio.over == Stack::DURABLE_NAME) == wanted);
+            listed.collect::<Vec<&Ratio>>()
+        });
+        if !gains.is_empty() {
+            self.ratio_table("Optimized over baseline, operations per second", &gains, out);
+        }
+        if !durability.is_empty() {
+            self.ratio_table("Optimized over durable, operations per second: what durability costs", &durability, out);
+        }
+    }
+
+    fn ratio_table(&self, heading: &str, ratios: &[&Ratio], out: &mut String) {
+        self.heading(heading, out);
+        let row = |ratio: &&Ratio| {
             vec![
                 ratio.name.clone(),
                 times(ratio.median),
@@ -204,6 +246,9 @@ fn rows(results: &[&ScenarioResult]) -> Vec<Vec<String>> {
     let latency = |result: &ScenarioResult, read: fn(&crate::scenario::Latency) -> f64| {
         result.latency_ns.as_ref().map_or("not sampled".to_string(), |latency| duration_ns(read(latency)))
     };
+    let journal = |result: &ScenarioResult, read: fn(&JournalWork) -> u64| {
+        result.journal.as_ref().map_or("-".to_string(), |journal| count(read(journal)))
+    };
     let columns: &[Column<'_>] = &[
         ("operations a second", &|r| rate(r.ops_per_second)),
         ("  slowest to fastest round", &|r| {
@@ -232,6 +277,11 @@ fn rows(results: &[&ScenarioResult]) -> Vec<Vec<String>> {
         ("  transactions in blocks", &|r| count(r.work.transactions)),
         ("  nonces to the winners", &|r| count(r.work.hashes)),
         ("  last block", &|r| if r.work.tip.is_empty() { "-".to_string() } else { r.work.tip[..16].to_string() }),
+        ("  requests answered", &|r| journal(r, |j| j.answers)),
+        ("  events in answers", &|r| journal(r, |j| j.events)),
+        ("  journal frames", &|r| journal(r, |j| j.frames)),
+        ("  journal bytes", &|r| journal(r, |j| j.bytes)),
+        ("  journal syncs", &|r| journal(r, |j| j.syncs)),
         ("state digest", &|r| r.digest[..16].to_string()),
     ];
     let row = |(name, read): &Column<'_>| {
@@ -264,7 +314,12 @@ fn reading(reading: &Reading, show: impl Fn(f64) -> String) -> String {
 }
 
 fn times(ratio: f64) -> String {
-    if ratio >= 1_000.0 { format!("{}x", count(ratio.round() as u64)) } else { format!("{}x", three_digits(ratio)) }
+    match ratio {
+        ratio if ratio >= 1_000.0 => format!("{}x", count(ratio.round() as u64)),
+        // A rung that costs: what would be 0.01x is told from 0.005x.
+        ratio if ratio < 0.1 => format!("{ratio:.4}x"),
+        ratio => format!("{}x", three_digits(ratio)),
+    }
 }
 
 #[cfg(test)]
@@ -287,6 +342,7 @@ mod tests {
             rounds: Some(2),
             quick: true,
             chain: None,
+            durable: None,
         };
         run(&options, &mut |_| {}, &Arc::default()).unwrap()
     }

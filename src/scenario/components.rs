@@ -5,12 +5,12 @@
 //! of sealing are the station's own stage times. The ranking and the bottleneck are computed from these figures.
 
 use super::player::{Player, Setting};
-use super::{Component, Kind};
+use super::{Component, Kind, ScenarioError};
 use crate::command::{self, Batch, Command};
 use crate::engine::Engine;
 use crate::event::EventLog;
 use crate::measure::median;
-use crate::node::{NodeError, SealPlan, Stack, StageTimes};
+use crate::node::{SealPlan, Stack, StageTimes};
 use crate::optimized::Optimized;
 use crate::optimized::book::{Band, Book, Fill, NewOrder, Tag};
 use crate::types::Rules;
@@ -31,7 +31,7 @@ pub fn settlement_components(
     player: &dyn Player,
     stream: &Stream,
     operations: u64,
-) -> Result<Vec<Component>, NodeError> {
+) -> Result<Vec<Component>, ScenarioError> {
     let trades = operations as f64;
     let (_, commands) = stream.prefix(operations);
     let engine_ns = median_ns(|| time_engine(stream, commands)) / trades;
@@ -85,9 +85,9 @@ pub fn reads_component(
     player: &dyn Player,
     stream: &Stream,
     operations: u64,
-) -> Result<Component, NodeError> {
+) -> Result<Component, ScenarioError> {
     let stack = Stack { parallel_reads: false, ..Stack::OPTIMIZED };
-    let rounds: Result<Vec<f64>, NodeError> = (0..REPEATS)
+    let rounds: Result<Vec<f64>, ScenarioError> = (0..REPEATS)
         .map(|_| Ok(1e9 * player.play(setting, &stack, stream, operations, 1, 0)?.wall_seconds / operations as f64))
         .collect();
     Ok(component(Kind::Reads.name(), "a market-data read; no part of a settled trade", median(&mut rounds?)))

@@ -16,6 +16,8 @@ pub struct Evidence {
     pub work: Work,
     /// Refused commands by reason.
     pub rejects: BTreeMap<Reject, u64>,
+    /// Events that the commands caused.
+    pub events: u64,
     /// Digest of every event, in order.
     pub events_digest: Digest,
     /// Digest of the state at the end.
@@ -39,15 +41,13 @@ impl Evidence {
 
 /// Does the operations on an engine, without blocks, and counts.
 pub fn collect<E: Engine>(mut engine: E, mut next: Sequence, ops: &[Op], mut commands: &[Command]) -> Evidence {
-    let mut work = Work::default();
-    let mut rejects = BTreeMap::new();
-    let mut hasher = Sha256::new();
+    let mut counter = Counter::default();
     let mut log = EventLog::default();
     for op in ops {
         match *op {
             Op::Read(query) => {
-                work.reads += 1;
-                work.read_checksum = work.read_checksum.wrapping_add(query.answer(&engine));
+                counter.work.reads += 1;
+                counter.work.read_checksum = counter.work.read_checksum.wrapping_add(query.answer(&engine));
             }
             Op::Commands(count) => {
                 let (now, later) = commands.split_at(count as usize);
@@ -55,14 +55,41 @@ pub fn collect<E: Engine>(mut engine: E, mut next: Sequence, ops: &[Op], mut com
                 log.clear();
                 engine.apply(Batch { first: next, time: 0, commands: now }, &mut log);
                 next += now.len() as Sequence;
-                for (command, outcome) in now.iter().zip(log.outcomes()) {
-                    count_outcome(command, outcome, &mut work, &mut rejects);
-                    outcome.iter().for_each(|event| hasher.update(&event.encode()));
-                }
+                now.iter().zip(log.outcomes()).for_each(|(command, outcome)| counter.outcome(command, outcome));
             }
         }
     }
-    Evidence { work, rejects, events_digest: hasher.finish(), state_digest: state_digest(&engine) }
+    counter.finish(&engine)
+}
+
+/// What was counted so far.
+pub struct Counter {
+    /// Counts.
+    pub work: Work,
+    rejects: BTreeMap<Reject, u64>,
+    events: u64,
+    hasher: Sha256,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Counter { work: Work::default(), rejects: BTreeMap::new(), events: 0, hasher: Sha256::new() }
+    }
+}
+
+impl Counter {
+    /// Counts what a command caused.
+    pub fn outcome(&mut self, command: &Command, outcome: &[Event]) {
+        count_outcome(command, outcome, &mut self.work, &mut self.rejects);
+        self.events += outcome.len() as u64;
+        outcome.iter().for_each(|event| self.hasher.update(&event.encode()));
+    }
+
+    /// All of it, with the engine's state at the end.
+    pub fn finish<E: Engine>(self, engine: &E) -> Evidence {
+        let Counter { work, rejects, events, hasher } = self;
+        Evidence { work, rejects, events, events_digest: hasher.finish(), state_digest: state_digest(engine) }
+    }
 }
 
 fn count_outcome(command: &Command, outcome: &[Event], work: &mut Work, rejects: &mut BTreeMap<Reject, u64>) {

@@ -1,6 +1,6 @@
 //! Floor 5: named scenarios over every stack.
 //!
-//! `run` drives; `player` plays a stream on one stack, timed or sampled; `evidence` counts what it did and compares;
+//! `run` drives; `player` plays a stream on one stack, timed or sampled; `durable` does so with a journal; `evidence` counts what it did and compares;
 //! `results` turns rounds into figures; `components` measures the parts of the work one by one; `outcome` is what comes
 //! of it. `books` is a run of its own, of many books in an exchange.
 
@@ -8,6 +8,7 @@ mod books;
 mod books_report;
 mod chain;
 mod components;
+mod durable;
 mod environment;
 mod evidence;
 mod options;
@@ -19,8 +20,9 @@ mod sizes;
 
 pub use books::{BooksError, BooksOptions, run_books};
 pub use books_report::{BooksReport, BooksResult, BooksSettings};
-pub use options::{Kind, Options, Progress, StackChoice};
+pub use options::{DurableChoice, Kind, Options, Progress, StackChoice};
 pub use outcome::{
-    Component, Environment, Latency, Ratio, Reading, Resources, RunReport, Rung, ScenarioResult, Settings, Work,
+    Component, DurableSettings, Environment, JournalWork, Latency, Ratio, Reading, Resources, RunReport, Rung,
+    ScenarioResult, Settings, Work,
 };
 pub use run::{ScenarioError, run};

@@ -1,5 +1,6 @@
 //! What a run is asked to do.
 
+use crate::journal::SyncPolicy;
 use std::path::PathBuf;
 
 /// The four scenarios.
@@ -28,6 +29,11 @@ impl Kind {
             Kind::Mixed => "mixed",
         }
     }
+
+    /// Whether its operations settle into blocks.
+    pub fn seals_blocks(self) -> bool {
+        matches!(self, Kind::Settlement | Kind::Mixed)
+    }
 }
 
 /// Which stacks to run.
@@ -41,6 +47,15 @@ pub enum StackChoice {
     Optimized,
     /// Every rung from the baseline to the optimized stack, in each scenario that it applies to.
     Ladder,
+}
+
+/// How the durable stack is played.
+#[derive(Clone, Debug)]
+pub struct DurableChoice {
+    /// A folder that exists. Below it, each round has a ledger in a folder of its own, which is removed after it.
+    pub folder: PathBuf,
+    /// When its journal is synced.
+    pub policy: SyncPolicy,
 }
 
 /// Options of [`run`](super::run()).
@@ -70,6 +85,8 @@ pub struct Options {
     pub quick: bool,
     /// Write the optimized stack's chain of the settlement scenario to this file.
     pub chain: Option<PathBuf>,
+    /// Play the optimized stack with a journal, too, in the scenarios that seal blocks.
+    pub durable: Option<DurableChoice>,
 }
 
 /// Where a run stands, for a progress bar.

@@ -14,7 +14,7 @@ pub struct RunReport {
     pub settings: Settings,
     /// One entry per scenario and stack.
     pub scenarios: Vec<ScenarioResult>,
-    /// Optimized over baseline, per scenario.
+    /// Optimized over baseline, and over durable, per scenario.
     pub ratios: Vec<Ratio>,
     /// Baseline, then one change at a time; empty if not asked for.
     pub ladder: Vec<Rung>,
@@ -75,6 +75,21 @@ pub struct Settings {
     pub rounds: u32,
     /// Whether sizes were reduced by `--quick`.
     pub quick: bool,
+    /// How the durable stack was played, if it was.
+    pub durable: Option<DurableSettings>,
+}
+
+/// How the durable stack was played.
+#[derive(Clone, Debug, Serialize)]
+pub struct DurableSettings {
+    /// Where its ledgers were.
+    pub folder: String,
+    /// How files are written there, in words.
+    pub writes: &'static str,
+    /// When its journal was synced, in words.
+    pub sync: String,
+    /// Why that is not durable, if it is not.
+    pub warning: Option<String>,
 }
 
 /// One scenario on one stack.
@@ -106,6 +121,8 @@ pub struct ScenarioResult {
     pub resources: Resources,
     /// Proof of work done, per round.
     pub work: Work,
+    /// What went through the journal in the last round; `None` for a stack without one.
+    pub journal: Option<JournalWork>,
     /// Digest of the whole state after the last operation, in hex.
     pub digest: String,
     /// Operations after which both stacks were compared and had the same digest and events; `None` if only one stack ran.
@@ -155,6 +172,10 @@ pub struct Resources {
     pub network_bytes: u64,
     /// Why that figure is what it is.
     pub network_note: &'static str,
+    /// Bytes written to a disk, per round.
+    pub disk_bytes: u64,
+    /// Which bytes these are.
+    pub disk_note: &'static str,
 }
 
 /// Proof of work done, per round: counted from the events and the blocks, not from what was asked.
@@ -189,7 +210,22 @@ pub struct Work {
     pub tip: String,
 }
 
-/// Optimized over baseline in one scenario, from interleaved rounds.
+/// What went through a journal in one round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JournalWork {
+    /// Requests that were answered, each in its place. Each account was a client that counted its own.
+    pub answers: u64,
+    /// Events in these answers.
+    pub events: u64,
+    /// Frames: groups of requests, seals of blocks, marks.
+    pub frames: u64,
+    /// Bytes of these frames on disk.
+    pub bytes: u64,
+    /// How often frames were made durable.
+    pub syncs: u64,
+}
+
+/// One stack over another in one scenario, from interleaved rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ratio {
     /// The scenario.

@@ -1,14 +1,15 @@
 //! Plays a stream on one stack: the timed rounds and the latency pass.
 
-use super::Kind;
+use super::durable::{Durable, Journals};
 use super::evidence::{Evidence, collect};
+use super::{JournalWork, Kind, ScenarioError};
 use crate::block::ChainParams;
-use crate::command::Batch;
+use crate::command::{Batch, Command};
 use crate::engine::{Engine, state_digest};
 use crate::event::EventLog;
 use crate::hash::Digest;
 use crate::measure::{LatencyRecorder, process_cpu_seconds};
-use crate::node::{BlockPolicy, Clock, EngineVisitor, Node, NodeError, SealTotals, Stack};
+use crate::node::{BlockPolicy, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use crate::seal::Watch;
 use crate::types::{Sequence, TimeNs};
 use crate::workload::{Op, Stream};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Operations that are submitted together where nothing else asks for less.
-const BATCH_OPERATIONS: usize = 256;
+pub const BATCH_OPERATIONS: usize = 256;
 
 /// Reads that one thread answers at a time when several do.
 const READS_PER_TASK: usize = 16_384;
@@ -43,6 +44,21 @@ pub struct Setting {
     pub block_interval: Option<TimeNs>,
     /// Watches the nonce searches, and stops all of it.
     pub watch: Arc<Watch>,
+    /// Where stacks with a journal keep it.
+    pub journals: Option<Arc<Journals>>,
+}
+
+impl Setting {
+    /// When a stack closes blocks, and how it seals them.
+    pub fn block_policy(&self, stack: &Stack) -> BlockPolicy {
+        let transactions = if stack.batches { self.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
+        BlockPolicy { transactions, interval: self.block_interval, plan: stack.plan }
+    }
+
+    /// A round's simulated day.
+    pub fn clock(&self, round: u32) -> Clock {
+        Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS }
+    }
 }
 
 /// One timed round.
@@ -60,6 +76,8 @@ pub struct Round {
     pub digest: Digest,
     /// What was sealed, in scenarios with blocks.
     pub sealed: Option<SealTotals>,
+    /// What went through the journal, if the stack has one.
+    pub journal: Option<JournalWork>,
 }
 
 /// A stream's state after its setup, on some engine.
@@ -67,7 +85,7 @@ pub trait Player: Sync {
     /// Plays the first `operations` operations `repeats` times over (more than once only where nothing changes the state).
     ///
     /// # Errors
-    /// Cancelled.
+    /// Cancelled, or the stack's disk fails.
     fn play(
         &self,
         setting: &Setting,
@@ -76,22 +94,59 @@ pub trait Player: Sync {
         operations: u64,
         repeats: u64,
         round: u32,
-    ) -> Result<Round, NodeError>;
+    ) -> Result<Round, ScenarioError>;
 
     /// Plays them with a clock reading around each operation.
     ///
     /// # Errors
-    /// Cancelled.
+    /// As [`play`](Self::play).
     fn sample(
         &self,
         setting: &Setting,
         stack: &Stack,
         stream: &Stream,
         operations: u64,
-    ) -> Result<LatencyRecorder, NodeError>;
+    ) -> Result<LatencyRecorder, ScenarioError>;
 
-    /// Plays them on the engine alone and counts what happened.
-    fn evidence(&self, stream: &Stream, operations: u64) -> Evidence;
+    /// Plays them once more and counts what happened: on the engine alone, or, if the stack has a journal, by what its answers
+    /// say. It cannot be cancelled, so that what was measured before can be compared.
+    ///
+    /// # Errors
+    /// The stack's disk fails.
+    fn evidence(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+    ) -> Result<Evidence, ScenarioError>;
+}
+
+/// What carries commands out, and can be read from in between.
+pub trait Conductor {
+    /// What is read.
+    type Engine: Engine;
+
+    /// The state.
+    fn engine(&self) -> &Self::Engine;
+
+    /// Takes commands in.
+    ///
+    /// # Errors
+    /// Cancelled, or a disk fails.
+    fn submit(&mut self, commands: &[Command]) -> Result<(), ScenarioError>;
+}
+
+impl<E: Engine> Conductor for Node<E> {
+    type Engine = E;
+
+    fn engine(&self) -> &E {
+        Node::engine(self)
+    }
+
+    fn submit(&mut self, commands: &[Command]) -> Result<(), ScenarioError> {
+        Ok(Node::submit(self, commands, 1)?)
+    }
 }
 
 /// Carries out a stream's setup on a stack's engine.
@@ -123,7 +178,7 @@ pub fn prepare(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn 
 
 /// # Errors
 /// Cancelled.
-fn go_on(watch: &Watch) -> Result<(), NodeError> {
+pub fn go_on(watch: &Watch) -> Result<(), NodeError> {
     if watch.is_cancelled() { Err(NodeError::Cancelled) } else { Ok(()) }
 }
 
@@ -135,10 +190,13 @@ struct Prepared<E> {
 impl<E: Engine> Prepared<E> {
     fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E> {
         let params = ChainParams::fixed(*self.engine.rules(), setting.bits);
-        let transactions = if stack.batches { setting.block_transactions } else { Stack::BASELINE_BLOCK_TRANSACTIONS };
-        let policy = BlockPolicy { transactions, interval: setting.block_interval, plan: stack.plan };
-        let clock = Clock::Simulated { start: START_NS + ROUND_NS * u64::from(round), step: STEP_NS };
+        let (policy, clock) = (setting.block_policy(stack), setting.clock(round));
         Node::new(self.engine.clone(), self.next, params, policy, clock, setting.watch.clone(), None)
+    }
+
+    fn durable<'a>(&'a self, setting: &'a Setting, stack: &'a Stack) -> Option<Durable<'a, E>> {
+        let Durability::Journal { policy } = stack.durability else { return None };
+        Some(Durable { engine: &self.engine, next: self.next, setting, stack, policy })
     }
 }
 
@@ -151,7 +209,10 @@ impl<E: Engine> Player for Prepared<E> {
         operations: u64,
         repeats: u64,
         round: u32,
-    ) -> Result<Round, NodeError> {
+    ) -> Result<Round, ScenarioError> {
+        if let Some(durable) = self.durable(setting, stack) {
+            return durable.play(stream, operations, round);
+        }
         let (ops, commands) = stream.prefix(operations);
         let mut read_checksum = 0u64;
         let (mut engine, mut sealed, timer): (E, Option<SealTotals>, Timer);
@@ -209,7 +270,7 @@ impl<E: Engine> Player for Prepared<E> {
             totals.latency = LatencyRecorder::new();
         }
         let digest = state_digest(&engine);
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed })
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal: None })
     }
 
     fn sample(
@@ -218,7 +279,10 @@ impl<E: Engine> Player for Prepared<E> {
         stack: &Stack,
         stream: &Stream,
         operations: u64,
-    ) -> Result<LatencyRecorder, NodeError> {
+    ) -> Result<LatencyRecorder, ScenarioError> {
+        if let Some(durable) = self.durable(setting, stack) {
+            return durable.sample(stream, operations);
+        }
         let (ops, mut commands) = stream.prefix(operations);
         let mut latency = LatencyRecorder::new();
         let mut record = |since: Instant| latency.record(since.elapsed().as_nanos() as u64);
@@ -275,9 +339,19 @@ impl<E: Engine> Player for Prepared<E> {
         Ok(latency)
     }
 
-    fn evidence(&self, stream: &Stream, operations: u64) -> Evidence {
+    fn evidence(
+        &self,
+        setting: &Setting,
+        stack: &Stack,
+        stream: &Stream,
+        operations: u64,
+    ) -> Result<Evidence, ScenarioError> {
+        let setting = Setting { watch: Arc::default(), ..setting.clone() };
+        if let Some(durable) = self.durable(&setting, stack) {
+            return durable.evidence(stream, operations);
+        }
         let (ops, commands) = stream.prefix(operations);
-        collect(self.engine.clone(), self.next, ops, commands)
+        Ok(collect(self.engine.clone(), self.next, ops, commands))
     }
 }
 
@@ -290,11 +364,7 @@ fn read_all<E: Engine>(engine: &E, ops: &[Op]) -> u64 {
 }
 
 /// Reads see every command before them, so commands are submitted when the next read comes.
-fn play_mixed<E: Engine>(
-    node: &mut Node<E>,
-    ops: &[Op],
-    commands: &[crate::command::Command],
-) -> Result<u64, NodeError> {
+pub fn play_mixed(node: &mut impl Conductor, ops: &[Op], commands: &[Command]) -> Result<u64, ScenarioError> {
     let mut checksum = 0u64;
     let (mut submitted, mut reached) = (0usize, 0usize);
     for op in ops {
@@ -302,7 +372,7 @@ fn play_mixed<E: Engine>(
             Op::Commands(count) => reached += count as usize,
             Op::Read(query) => {
                 if submitted < reached {
-                    node.submit(&commands[submitted..reached], 1)?;
+                    node.submit(&commands[submitted..reached])?;
                     submitted = reached;
                 }
                 checksum = checksum.wrapping_add(query.answer(node.engine()));
@@ -310,23 +380,26 @@ fn play_mixed<E: Engine>(
         }
     }
     if submitted < reached {
-        node.submit(&commands[submitted..reached], 1)?;
+        node.submit(&commands[submitted..reached])?;
     }
     Ok(checksum)
 }
 
-struct Timer {
+/// Wall and CPU time from now on.
+pub struct Timer {
     wall: Instant,
     cpu: Result<f64, String>,
 }
 
 impl Timer {
-    fn start() -> Self {
+    /// From now on.
+    pub fn start() -> Self {
         let cpu = process_cpu_seconds();
         Timer { wall: Instant::now(), cpu }
     }
 
-    fn stop(self) -> (f64, Result<f64, String>) {
+    /// Until now.
+    pub fn stop(self) -> (f64, Result<f64, String>) {
         let wall = self.wall.elapsed().as_secs_f64();
         let cpu = self.cpu.and_then(|before| Ok(process_cpu_seconds()? - before));
         (wall, cpu)

@@ -5,7 +5,7 @@ use super::player::{Player, Round};
 use super::{Kind, Latency, Ratio, Reading, Resources, Rung, ScenarioResult, Work};
 use crate::hash::to_hex;
 use crate::measure::{LatencyRecorder, median, median_interval};
-use crate::node::{SealTotals, Stack};
+use crate::node::{Durability, SealTotals, Stack};
 
 /// Wanted probability that a ratio's interval holds the true median.
 const CONFIDENCE: f64 = 0.95;
@@ -24,18 +24,22 @@ pub struct Contender {
     pub rounds: Vec<Round>,
 }
 
-/// Optimized over baseline, round by round, if both played.
-pub fn ratio(kind: Kind, contenders: &[Contender]) -> Option<Ratio> {
+/// Optimized over baseline, and over durable, round by round, if they played.
+pub fn ratios(kind: Kind, contenders: &[Contender]) -> impl Iterator<Item = Ratio> {
+    [Stack::BASELINE.name, Stack::DURABLE_NAME].into_iter().filter_map(move |over| ratio(kind, contenders, over))
+}
+
+fn ratio(kind: Kind, contenders: &[Contender], over: &str) -> Option<Ratio> {
     let find = |name| contenders.iter().find(|contender| contender.stack.name == name);
-    let (baseline, optimized) = (find(Stack::BASELINE.name)?, find(Stack::OPTIMIZED.name)?);
+    let (slower, optimized) = (find(over)?, find(Stack::OPTIMIZED.name)?);
     let speed = |round: &Round| round.operations as f64 / round.wall_seconds;
-    let pairs = optimized.rounds.iter().zip(&baseline.rounds);
-    let ratios: Vec<f64> = pairs.map(|(optimized, baseline)| speed(optimized) / speed(baseline)).collect();
+    let pairs = optimized.rounds.iter().zip(&slower.rounds);
+    let ratios: Vec<f64> = pairs.map(|(optimized, slower)| speed(optimized) / speed(slower)).collect();
     let interval = median_interval(&ratios, CONFIDENCE);
     Some(Ratio {
         name: kind.name().to_string(),
         stack: Stack::OPTIMIZED.name.to_string(),
-        over: Stack::BASELINE.name.to_string(),
+        over: over.to_string(),
         median: interval.median,
         low: interval.low,
         high: interval.high,
@@ -88,6 +92,12 @@ pub fn scenario_result(
     let rejects = evidence.rejects.iter().map(|(reason, &count)| (reason.name().to_string(), count)).collect();
     let last = rounds.last().expect("there is a round");
     let work = work(evidence.work, *repeats, last.sealed.as_ref());
+    let (disk_bytes, disk_note) = match &last.journal {
+        Some(journal) => {
+            (journal.bytes, "frames of its journal; its segments were made and filled before the clock started")
+        }
+        None => (0, "this stack keeps everything in memory"),
+    };
     ScenarioResult {
         name: kind.name().to_string(),
         stack: stack.name.to_string(),
@@ -97,7 +107,7 @@ pub fn scenario_result(
         ops_per_second: middle,
         ops_per_second_range: [slowest, fastest],
         latency_ns: latency.as_ref().map(latency_figures),
-        latency_of: latency_of(kind).to_string(),
+        latency_of: latency_of(kind, stack.durability).to_string(),
         error_rate,
         rejects,
         resources: Resources {
@@ -106,8 +116,11 @@ pub fn scenario_result(
             wall_seconds: median(&mut walls),
             network_bytes: 0,
             network_note: "every stack runs in this process: nothing crosses a network",
+            disk_bytes,
+            disk_note,
         },
         work,
+        journal: last.journal,
         digest: to_hex(&evidence.state_digest),
         verified_operations,
     }
@@ -146,8 +159,14 @@ fn operation(kind: Kind) -> &'static str {
     }
 }
 
-fn latency_of(kind: Kind) -> &'static str {
+fn latency_of(kind: Kind, durability: Durability) -> &'static str {
     match kind {
+        Kind::Settlement if durability != Durability::None => {
+            "from submission until the trade is acknowledged, each trade a group of its own, at full load"
+        }
+        Kind::Mixed if durability != Durability::None => {
+            "a read, or from submission until the other operation is acknowledged, each a group of its own, at full load"
+        }
         Kind::Reads => "one read, clock included",
         Kind::Writes => "one command applied by itself, clock included",
         Kind::Settlement => "from submission until the trade's block is sealed, at full load",

@@ -1,15 +1,19 @@
 //! Runs scenarios: interleaved rounds of every stack, a latency pass, the comparison of what they did, the ladder.
 
 use super::components::{bottleneck, dearest_first, reads_component, settlement_components};
+use super::durable::Journals;
 use super::environment::environment;
 use super::evidence::Evidence;
-use super::player::{Setting, prepare};
-use super::results::{Contender, ladder, ratio, scenario_result};
+use super::player::{Round, Setting, prepare};
+use super::results::{Contender, ladder, ratios, scenario_result};
 use super::sizes::Sizes;
-use super::{Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, chain};
+use super::{
+    DurableChoice, DurableSettings, Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, chain,
+};
 use crate::block::Target;
+use crate::journal::SyncPolicy;
 use crate::measure::{LatencyRecorder, peak_rss_mib, reset_peak_rss};
-use crate::node::{NodeError, Stack};
+use crate::node::{Durability, NodeError, Stack};
 use crate::seal::Watch;
 use crate::workload::{Population, Stream};
 use std::sync::Arc;
@@ -51,6 +55,14 @@ pub enum ScenarioError {
     /// The chain could not be written.
     #[error("the chain could not be written: {0}")]
     Chain(String),
+    /// The durable stack's journal cannot be written.
+    #[error("the journal of the durable stack, in {folder}: {reason}")]
+    Journal {
+        /// Where journals are made.
+        folder: String,
+        /// Why not.
+        reason: String,
+    },
     /// A node failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -66,7 +78,7 @@ pub fn run(
     watch: &Arc<Watch>,
 ) -> Result<RunReport, ScenarioError> {
     check(options)?;
-    let mut runner = Runner::new(options, progress, watch);
+    let mut runner = Runner::new(options, progress, watch)?;
     let finished = match runner.all() {
         Ok(()) => true,
         Err(ScenarioError::Node(NodeError::Cancelled)) => false,
@@ -103,6 +115,13 @@ fn check(options: &Options) -> Result<(), ScenarioError> {
             "only the settlement scenario writes a chain: add --scenario settlement",
         );
     }
+    if options.durable.is_some() && !options.scenarios.iter().any(|kind| kind.seals_blocks()) {
+        return wrong(
+            "--durable",
+            "set".to_string(),
+            "only scenarios that settle into blocks are played with a journal: add --scenario settlement",
+        );
+    }
     Ok(())
 }
 
@@ -113,11 +132,17 @@ struct Runner<'a> {
     rounds: u32,
     done: u64,
     total: u64,
+    journals: Option<Arc<Journals>>,
     report: RunReport,
 }
 
 impl<'a> Runner<'a> {
-    fn new(options: &'a Options, progress: &'a mut dyn FnMut(Progress<'_>), watch: &'a Arc<Watch>) -> Self {
+    fn new(
+        options: &'a Options,
+        progress: &'a mut dyn FnMut(Progress<'_>),
+        watch: &'a Arc<Watch>,
+    ) -> Result<Self, ScenarioError> {
+        let journals = options.durable.as_ref().map(|durable| Arc::new(Journals::new(&durable.folder)));
         let rounds = options.rounds.unwrap_or(if options.quick { QUICK_ROUNDS } else { ROUNDS });
         let settings = Settings {
             seed: options.seed,
@@ -129,6 +154,7 @@ impl<'a> Runner<'a> {
             block_interval_ms: options.block_interval_ms,
             rounds,
             quick: options.quick,
+            durable: journals.as_deref().zip(options.durable.as_ref()).map(durable_settings).transpose()?,
         };
         let report = RunReport {
             schema: RunReport::SCHEMA,
@@ -141,15 +167,16 @@ impl<'a> Runner<'a> {
             bottleneck: None,
             complete: false,
         };
-        let mut runner = Runner { options, progress, watch, rounds, done: 0, total: 0, report };
+        let mut runner = Runner { options, progress, watch, rounds, done: 0, total: 0, journals, report };
         runner.total = options.scenarios.iter().map(|&kind| runner.steps(kind)).sum();
-        runner
+        Ok(runner)
     }
 
     /// Progress steps of a scenario: its stream, each stack's rounds, evidence and latency pass, the ladder, the parts.
     fn steps(&self, kind: Kind) -> u64 {
-        let stacks = stacks(self.options.stacks, kind).len() as u64;
-        let extra = if self.has_extra_ladder(kind) { u64::from(LADDER_ROUNDS) * Stack::LADDER.len() as u64 } else { 0 };
+        let count = |choice| stacks(choice, kind, self.options).len() as u64;
+        let stacks = count(self.options.stacks);
+        let extra = if self.has_extra_ladder(kind) { u64::from(LADDER_ROUNDS) * count(StackChoice::Ladder) } else { 0 };
         let chain = u64::from(kind == Kind::Settlement && self.options.chain.is_some());
         1 + stacks * (u64::from(self.rounds) + 2) + extra + u64::from(self.has_components(kind)) + chain
     }
@@ -185,6 +212,7 @@ impl<'a> Runner<'a> {
             block_transactions: self.options.block_transactions,
             block_interval: self.options.block_interval_ms.map(|ms| ms.saturating_mul(1_000_000)),
             watch: self.watch.clone(),
+            journals: self.journals.clone(),
         }
     }
 
@@ -194,7 +222,7 @@ impl<'a> Runner<'a> {
         let sizes = Sizes::of(kind, self.options);
         let stream = stream(kind, self.options, sizes.optimized);
         let setting = self.setting(kind);
-        let stacks = stacks(self.options.stacks, kind);
+        let stacks = stacks(self.options.stacks, kind, self.options);
         let mut contenders = contenders(&stacks, &stream, sizes, self.watch)?;
         let played = self.rounds(&setting, &stream, &mut contenders, self.rounds);
         // An interrupted scenario still reports the rounds that every stack has finished, unless comparing what they did,
@@ -205,14 +233,14 @@ impl<'a> Runner<'a> {
             return played;
         }
         contenders.iter_mut().for_each(|contender| contender.rounds.truncate(complete));
-        let evidence = self.evidence(kind, &stream, &contenders)?;
+        let evidence = self.evidence(&setting, &stream, &contenders)?;
         let verified = evidence.verified;
         let mut interrupted = played.err();
         for (contender, evidence) in contenders.iter().zip(evidence.full) {
             let mut latency = None;
             let mut rss = Reading::Unavailable("the run was interrupted before the latency pass".to_string());
             if interrupted.is_none() {
-                match self.latency_pass(&setting, &stream, contender, sizes.sampled) {
+                match self.latency_pass(&setting, &stream, contender, sizes) {
                     Ok((sampled, peak)) => (latency, rss) = (Some(sampled), peak),
                     Err(error) => interrupted = Some(error),
                 }
@@ -220,7 +248,7 @@ impl<'a> Runner<'a> {
             let result = scenario_result(kind, contender, evidence, latency, rss, verified);
             self.report.scenarios.push(result);
         }
-        self.report.ratios.extend(ratio(kind, &contenders));
+        self.report.ratios.extend(ratios(kind, &contenders));
         if self.options.stacks == StackChoice::Ladder {
             self.report.ladder.extend(ladder(kind, &contenders));
         }
@@ -246,7 +274,8 @@ impl<'a> Runner<'a> {
             self.report.components.push(reads);
         }
         if self.has_extra_ladder(kind) {
-            let mut rungs = self::contenders(&Stack::LADDER, stream, sizes, self.watch)?;
+            let rungs = stacks(StackChoice::Ladder, kind, self.options);
+            let mut rungs = self::contenders(&rungs, stream, sizes, self.watch)?;
             self.rounds(setting, stream, &mut rungs, LADDER_ROUNDS)?;
             self.report.ladder.extend(ladder(kind, &rungs));
         }
@@ -286,10 +315,12 @@ impl<'a> Runner<'a> {
         setting: &Setting,
         stream: &Stream,
         contender: &Contender,
-        sampled: u64,
+        sizes: Sizes,
     ) -> Result<(LatencyRecorder, Reading), ScenarioError> {
         self.step(&format!("{}: {}, latencies", setting.kind.name(), contender.stack.name))?;
         let reset = reset_peak_rss();
+        let sampled =
+            if contender.stack.durability == Durability::None { sizes.sampled } else { sizes.durable_sampled };
         let operations = contender.operations.min(sampled);
         let latency = contender.player.sample(setting, &contender.stack, stream, operations)?;
         let peak = reset.and_then(|()| peak_rss_mib());
@@ -300,12 +331,13 @@ impl<'a> Runner<'a> {
     /// all of them played, and each timed round's state against the counted one.
     fn evidence(
         &mut self,
-        kind: Kind,
+        setting: &Setting,
         stream: &Stream,
         contenders: &[Contender],
     ) -> Result<EvidenceOfAll, ScenarioError> {
+        let kind = setting.kind;
         let shared = contenders.iter().map(|contender| contender.operations).min().expect("there is a stack");
-        let mut full = Vec::new();
+        let mut full: Vec<Evidence> = Vec::new();
         let mut first: Option<(&Contender, Evidence)> = None;
         for contender in contenders {
             let name = contender.stack.name;
@@ -322,18 +354,28 @@ impl<'a> Runner<'a> {
                 other: other.to_string(),
                 what,
             };
-            let evidence = contender.player.evidence(stream, contender.operations);
+            let play = |operations| contender.player.evidence(setting, &contender.stack, stream, operations);
+            let evidence = play(contender.operations)?;
             let checksum = evidence.work.read_checksum.wrapping_mul(contender.repeats);
             for round in &contender.rounds {
                 if round.digest != evidence.state_digest || round.read_checksum != checksum {
                     return Err(differs(contender.operations, "its own timed round", "state or reads"));
                 }
+                let asked = (evidence.work.commands, evidence.events);
+                if round.journal.is_some_and(|journal| (journal.answers, journal.events) != asked) {
+                    return Err(differs(contender.operations, "its own timed round", "answers or their events"));
+                }
             }
-            let prefix = if contender.operations == shared {
-                evidence.clone()
-            } else {
-                contender.player.evidence(stream, shared)
-            };
+            if let Some(other) = contenders.iter().find(|other| seal_others(contender, other)) {
+                return Err(differs(contender.operations, other.stack.name, "the chain"));
+            }
+            // Where two play as much, nothing is left to the common prefix.
+            let same = |&(other, _): &(&Contender, &Evidence)| other.operations == contender.operations;
+            let mut before = contenders.iter().zip(&full).filter(same);
+            if let Some((other, _)) = before.find(|(_, found)| !evidence.agrees_with(found)) {
+                return Err(differs(contender.operations, other.stack.name, "events, state or reads"));
+            }
+            let prefix = if contender.operations == shared { evidence.clone() } else { play(shared)? };
             match &first {
                 None => first = Some((contender, prefix)),
                 Some((other, expected)) if !prefix.agrees_with(expected) => {
@@ -352,10 +394,31 @@ struct EvidenceOfAll {
     verified: Option<u64>,
 }
 
-/// The stacks of a scenario, slowest first. Reads and writes form no blocks: rungs that only change those are left out.
-fn stacks(choice: StackChoice, kind: Kind) -> Vec<Stack> {
-    let blocks = matches!(kind, Kind::Settlement | Kind::Mixed);
-    match choice {
+/// Whether two stacks that seal blocks of the same operations have sealed others.
+fn seal_others(one: &Contender, other: &Contender) -> bool {
+    let same = one.operations == other.operations && one.stack.batches == other.stack.batches;
+    let tip = |round: &Round| round.sealed.as_ref().map(|sealed| sealed.tip);
+    same && one.rounds.iter().map(tip).ne(other.rounds.iter().map(tip))
+}
+
+fn durable_settings((journals, choice): (&Journals, &DurableChoice)) -> Result<DurableSettings, ScenarioError> {
+    let writes = journals.durability()?;
+    let (sync, lost) = match choice.policy {
+        SyncPolicy::EveryGroup => ("every group by itself".to_string(), false),
+        SyncPolicy::Interval(interval) => (format!("all groups of {} ms together", interval.as_millis()), false),
+        SyncPolicy::Never => ("never".to_string(), true),
+    };
+    let in_memory = writes.contains("NOTHING IS DURABLE");
+    let warning = lost.then(|| "nothing is synced: what is acknowledged may be lost".to_string());
+    let warning = if in_memory { Some(writes.to_string()) } else { warning };
+    Ok(DurableSettings { folder: choice.folder.display().to_string(), writes, sync, warning })
+}
+
+/// The stacks of a scenario, slowest first, and the durable one behind them. Reads and writes form no blocks: rungs that only
+/// change those are left out.
+fn stacks(choice: StackChoice, kind: Kind, options: &Options) -> Vec<Stack> {
+    let blocks = kind.seals_blocks();
+    let mut stacks = match choice {
         StackChoice::Baseline => vec![Stack::BASELINE],
         StackChoice::Optimized => vec![Stack::OPTIMIZED],
         StackChoice::Both => vec![Stack::BASELINE, Stack::OPTIMIZED],
@@ -369,12 +432,18 @@ fn stacks(choice: StackChoice, kind: Kind) -> Vec<Stack> {
             let last = Stack { change: "reads on all cores", ..Stack::OPTIMIZED };
             vec![Stack::LADDER[0], Stack::LADDER[1], Stack::LADDER[2], last]
         }
-    }
+    };
+    stacks.extend(options.durable.iter().filter(|_| blocks).map(|durable| Stack::durable(durable.policy)));
+    stacks
 }
 
 fn contenders(stacks: &[Stack], stream: &Stream, sizes: Sizes, watch: &Watch) -> Result<Vec<Contender>, ScenarioError> {
     let make = |stack: &Stack| {
-        let (operations, repeats) = if stack.batches { (sizes.optimized, sizes.repeats) } else { (sizes.baseline, 1) };
+        let (operations, repeats) = match stack.durability {
+            Durability::Journal { .. } => (sizes.durable, 1),
+            Durability::None if stack.batches => (sizes.optimized, sizes.repeats),
+            Durability::None => (sizes.baseline, 1),
+        };
         let player = prepare(stack, stream, watch)?;
         Ok(Contender { stack: *stack, player, operations, repeats, rounds: Vec::new() })
     };
