@@ -10,7 +10,7 @@ use joulebook::hash::Digest;
 use joulebook::journal::sim::SimStorage;
 use joulebook::journal::storage::SECTOR;
 use joulebook::journal::{JournalId, Kind, Options, SyncPolicy, scan};
-use joulebook::node::durable::{DurableNode, DurableOptions, Memory};
+use joulebook::node::durable::{DurableError, DurableNode, DurableOptions, Memory};
 use joulebook::node::verify::{Verified, VerifyError, verify};
 use joulebook::node::{BlockPolicy, BlockSink, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use joulebook::optimized::Optimized;
@@ -168,6 +168,38 @@ fn the_durable_stack_seals_the_same_chain() {
             assert_eq!(digest, played.digest);
         }
     }
+}
+
+/// Also while a snapshot waits for the block whose nonce nobody finds.
+#[test]
+fn a_cancelled_search_stops_the_durable_node() {
+    let profile = ChaosProfile::by_number(0);
+    let commands = Chaos::new(profile, 11).commands(400);
+    let params = ChainParams::fixed(profile.rules, Target::from_leading_zero_bits(200).to_bits());
+    let options = DurableOptions {
+        policy: BlockPolicy { transactions: 20, interval: None, plan: Stack::OPTIMIZED.plan },
+        journal: Options { segment_bytes: 4 << 20, ..Options::default() },
+        memory: Memory::default(),
+        snapshot_commands: 1,
+        beside: true,
+    };
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (storage, id, watch) =
+            (SimStorage::new(1, SECTOR), JournalId(*b"a chain's ledger"), Arc::new(Watch::new()));
+        let clock = Clock::system();
+        let mut node = DurableNode::<Optimized, _>::create(storage, id, params, options, clock, watch.clone()).unwrap();
+        let request = |(number, &command)| Request { client: 1, number, command };
+        let requests: Vec<Request> = (1..).zip(&commands).map(request).collect();
+        // One request, so that a snapshot is due, and more than close a block: one is being sealed, another waits.
+        node.submit(&requests[..1], &mut |_| {}).unwrap();
+        node.submit(&requests[1..50], &mut |_| {}).unwrap();
+        watch.cancel();
+        done.send(node.stop(&mut |_| {}).map(drop)).unwrap();
+    });
+    let ended =
+        ended.recv_timeout(std::time::Duration::from_secs(20)).expect("it does not wait for a block that never comes");
+    assert!(matches!(ended, Err(DurableError::Node(NodeError::Cancelled))), "{ended:?}");
 }
 
 /// A node whose chain adjusts its difficulty: a block a second or less, where one every two seconds is asked for.

@@ -477,12 +477,13 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
     }
 
     fn finish(&mut self) -> Result<Stopped<E>, DurableError> {
-        self.snapshots.join()?;
         let core = self.core.take().expect("it stops once");
         let handle = self.handle.take().expect("it stops once");
         let (next, time, height) =
             (core.next(), core.time, core.height + u64::from(core.node.filling.transactions > 0));
+        // First this, which may fail: a snapshot that is being written waits for its block, and the block may never be sealed.
         let (engine, sealed) = core.node.finish()?;
+        self.snapshots.join()?;
         // All blocks are sealed, and their seals given to the journal.
         handle.cover()?;
         let (frame, (tip, state_root)) = self.board.wait(|progress| {
