@@ -7,6 +7,8 @@
 
 #[path = "durable/begin.rs"]
 mod begin;
+#[path = "durable/beside.rs"]
+mod beside;
 #[path = "durable/exhaustive.rs"]
 mod exhaustive;
 #[path = "durable/model.rs"]

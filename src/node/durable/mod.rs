@@ -240,6 +240,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             kept: Arc::new(Mutex::new(kept)),
             beside: options.beside,
             job: None,
+            due: None,
             pause_ns_max: 0,
         };
         let node = DurableNode {

@@ -34,6 +34,8 @@ pub struct Snapshots<S> {
     /// Whether they are written on a thread beside.
     pub beside: bool,
     pub job: Option<JoinHandle<()>>,
+    /// After how many blocks the next one is to be taken, when it is due.
+    pub due: Option<u64>,
     /// The longest time that making a copy of the state took.
     pub pause_ns_max: u64,
 }
@@ -48,6 +50,7 @@ impl<S: Storage> Snapshots<S> {
             return Ok(());
         }
         self.join()?;
+        self.due = Some(height + 1);
         board.say(|progress| (progress.wanted, progress.found) = (Some(height + 1), None));
         Ok(())
     }
@@ -75,14 +78,14 @@ impl<S: Storage> Snapshots<S> {
         board: &Arc<Board>,
     ) -> Result<(), DurableError> {
         let height = core.height;
-        if board.read().wanted != Some(height) {
+        if self.due != Some(height) {
             return Ok(());
         }
+        self.due = None;
         let started = Instant::now();
         let (engine, mut sessions) = (core.node.engine().clone(), core.sessions.clone());
         sessions.unclaim(core.next(), behind);
         self.pause_ns_max = self.pause_ns_max.max(started.elapsed().as_nanos() as u64);
-        board.say(|progress| progress.wanted = None);
         self.taken_at = core.next();
         let (id, next, time) = (self.id, core.next(), core.time);
         let (files, handle, board, failed) = (self.files(), handle.clone(), board.clone(), board.clone());
