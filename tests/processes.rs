@@ -162,14 +162,14 @@ fn options(more: &[&str]) -> Vec<String> {
 
 /// Kills a ledger so many times at random moments, and reads it to its end.
 fn kill(times: u64, folder: &Path) {
-    let oracle = Oracle::new(11, 400_000);
+    let oracle = Oracle::new(11, 1_000_000);
     let options = options(&["--snapshot-commands", "20000"]);
     let mut ledger = Ledger { oracle: &oracle, folder: folder.to_path_buf(), options, acknowledged: 0 };
     let (mut random, mut busy) = (Random::new(5, 5), 0);
     let since = Instant::now();
     for _ in 0..times {
         let (after, more) = (Duration::from_micros(random.below(60_000)), random.below(3_000));
-        let ended = ledger.run(&[], Duration::from_micros(100), |child, seen| {
+        let ended = ledger.run(&[], Duration::from_micros(500), |child, seen| {
             // Some before they are open, most under load.
             let target = seen.load(Ordering::SeqCst) + more;
             let begun = Instant::now();
@@ -221,7 +221,7 @@ fn thirty_failing_system_calls_stop_the_node_and_lose_nothing() {
             }
             child.kill().unwrap();
         });
-        let (call, most) = [("pwrite64", 200), ("fdatasync", 8), ("fsync", 12), ("rename", 4)][turn % 4];
+        let (call, most) = [("pwrite64", 150), ("fdatasync", 3), ("fsync", 5), ("rename", 2)][turn % 4];
         let inject = format!("inject={call}:error=EIO:when={}", 1 + random.below(most));
         let trace = format!("trace={call}");
         let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
