@@ -33,6 +33,8 @@ const SCHEDULES: &[&str] = &["--test", "journal", "fixed_seeds"];
 /// The same of a whole ledger.
 const DURABLE: &[&str] = &["--test", "durable", "exhaustive"];
 const LIVES: &[&str] = &["--test", "durable", "fixed_seeds"];
+/// And with threads.
+const THREADS: &[&str] = &["--test", "durable", "threads"];
 const UNIT: &[&str] = &["--lib"];
 /// The model alone, not the tests of the ring on real threads: a race may not show on these.
 const MODEL: &[&str] = &["--lib", "ring::model"];
@@ -114,6 +116,13 @@ const BUGS: &[Bug] = &[
         right: "Pending::Until(seals) => seals.push(seal),",
         wrong: "Pending::Until(_) => {}",
         caught_by: LIVES,
+    },
+    Bug {
+        what: "ledger: a snapshot forgets the block that it waits for",
+        file: "src/node/durable/snapshots.rs",
+        right: "self.due = None;",
+        wrong: "self.due = None;\n        board.say(|progress| progress.wanted = None);",
+        caught_by: THREADS,
     },
     Bug {
         what: "ledger: what it is is not durable before it has a name",
@@ -660,7 +669,7 @@ fn every_planted_bug_is_caught() {
     for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"] {
         copy(&root().join(part), &package.join(part));
     }
-    for tests in [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, DURABLE, LIVES, UNIT, MODEL] {
+    for tests in [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, DURABLE, LIVES, THREADS, UNIT, MODEL] {
         assert!(passes(&package, tests), "{tests:?} pass without a bug");
     }
     let mut missed: Vec<&str> = Vec::new();
