@@ -45,11 +45,20 @@ pub struct Progress {
     pub closing: bool,
 }
 
+impl Progress {
+    /// What whoever makes segments ahead looks at.
+    fn of_segments(&self) -> (usize, usize, bool, bool, bool) {
+        (self.ahead, self.allowed, self.full.is_some(), self.stopped.is_some(), self.closing)
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Board {
     progress: Mutex<Progress>,
     changed: Condvar,
+    /// For whoever makes segments ahead: woken only when it may concern him, since every wake takes a core from somebody.
+    segments: Condvar,
 }
 
 impl Board {
@@ -60,8 +69,15 @@ impl Board {
 
     /// Says something, and wakes all who wait.
     pub fn say(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.read());
+        let mut progress = self.read();
+        let before = progress.of_segments();
+        change(&mut progress);
+        let segments = progress.of_segments() != before;
+        drop(progress);
         self.changed.notify_all();
+        if segments {
+            self.segments.notify_all();
+        }
     }
 
     /// Records the first error.
@@ -72,7 +88,20 @@ impl Board {
     }
 
     /// Waits until `ready` gives something, or the ledger has stopped.
-    pub fn wait<T>(&self, mut ready: impl FnMut(&mut Progress) -> Option<T>) -> Result<T, DurableError> {
+    pub fn wait<T>(&self, ready: impl FnMut(&mut Progress) -> Option<T>) -> Result<T, DurableError> {
+        self.wait_on(&self.changed, ready)
+    }
+
+    /// The same for what [`Progress::of_segments`] shows.
+    pub fn wait_for_segments<T>(&self, ready: impl FnMut(&mut Progress) -> Option<T>) -> Result<T, DurableError> {
+        self.wait_on(&self.segments, ready)
+    }
+
+    fn wait_on<T>(
+        &self,
+        condition: &Condvar,
+        mut ready: impl FnMut(&mut Progress) -> Option<T>,
+    ) -> Result<T, DurableError> {
         let mut progress = self.read();
         loop {
             if let Some(first) = &progress.stopped {
@@ -82,7 +111,7 @@ impl Board {
                 return Ok(found);
             }
             // Woken by every change; the time is for a thread that panicked and says nothing any more.
-            let waited = self.changed.wait_timeout(progress, Duration::from_millis(100));
+            let waited = condition.wait_timeout(progress, Duration::from_millis(100));
             progress = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         }
     }

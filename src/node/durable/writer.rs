@@ -41,7 +41,7 @@ impl<S: Storage> Writer<S> {
         board.say(|progress| (progress.acknowledged, progress.sealed) = (acknowledged, sealed));
         let writer =
             Writer { journal, board, groups: VecDeque::new(), seals: VecDeque::new(), frame: FrameBuffer::new() };
-        writer.say();
+        writer.told(Ok(())).expect("nothing has failed");
         writer
     }
 
@@ -73,24 +73,14 @@ impl<S: Storage> Writer<S> {
         waits(&self.groups) || waits(&self.seals)
     }
 
-    fn say(&self) {
-        let journal = &self.journal;
-        self.board.say(|progress| {
-            (progress.frame, progress.room, progress.held) = (journal.last(), journal.room(), journal.held());
-            progress.written = journal.written();
-            (progress.ahead, progress.allowed) = (journal.segments_ahead(), journal.segments_allowed());
-        });
-    }
-
     /// After each step: says how far it is, or that it ends here.
     fn told(&mut self, done: Result<(), JournalError>) -> Result<(), DurableError> {
         if let Err(error) = done {
             self.board.stop(&error);
             return Err(error.into());
         }
-        // First how much was written: whoever hears that all is acknowledged may ask.
-        self.say();
-        let acknowledged = self.journal.acknowledged();
+        let journal = &self.journal;
+        let acknowledged = journal.acknowledged();
         let mut newest = [None; 2];
         for (frames, newest) in [&mut self.groups, &mut self.seals].into_iter().zip(&mut newest) {
             while let Some(&(_, what)) = frames.front().filter(|(frame, _)| *frame <= acknowledged) {
@@ -98,12 +88,13 @@ impl<S: Storage> Writer<S> {
                 *newest = Some(what);
             }
         }
-        if newest != [None; 2] {
-            self.board.say(|progress| {
-                progress.acknowledged = newest[0].unwrap_or(progress.acknowledged);
-                progress.sealed = newest[1].unwrap_or(progress.sealed);
-            });
-        }
+        self.board.say(|progress| {
+            (progress.frame, progress.room, progress.held) = (journal.last(), journal.room(), journal.held());
+            progress.written = journal.written();
+            (progress.ahead, progress.allowed) = (journal.segments_ahead(), journal.segments_allowed());
+            progress.acknowledged = newest[0].unwrap_or(progress.acknowledged);
+            progress.sealed = newest[1].unwrap_or(progress.sealed);
+        });
         Ok(())
     }
 }
@@ -163,7 +154,7 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
             let due = progress.ahead < AHEAD && progress.allowed > progress.ahead && progress.full.is_none();
             (due || progress.closing).then_some(progress.closing)
         };
-        while matches!(maker_board.wait(due), Ok(false)) {
+        while matches!(maker_board.wait_for_segments(due), Ok(false)) {
             match spares.prepare() {
                 Ok(()) => maker_board.say(|progress| progress.ahead = spares.ready().min(progress.allowed)),
                 Err(JournalError::Full { why }) => maker_board.say(|progress| progress.full = Some(why)),
@@ -214,8 +205,10 @@ fn next<S: Storage>(
         }
         Err(_) => {}
     }
-    let covered = writer.cover();
-    writer.told(covered)?;
+    if writer.waits() {
+        let covered = writer.cover();
+        writer.told(covered)?;
+    }
     Ok(messages.recv().ok())
 }
 
