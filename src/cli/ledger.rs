@@ -217,6 +217,7 @@ impl Recover {
 
     fn recover(&self) -> Result<u8, Failure> {
         let folder = &self.data;
+        self.working.options().check().map_err(Failure::usage)?;
         let disk = Disk::open_read_only(folder).map_err(Failure::usage)?;
         // Looked at first: what holds no ledger is left as it is.
         durable::expect(&disk, None).map_err(|error| failure(folder, &error))?;

@@ -168,7 +168,8 @@ impl Node {
     pub fn execute(&self) -> Result<u8, Failure> {
         let (to, inputs) = sync_channel(BATCHES_AHEAD);
         let signals = Signals::listen(to.clone())?;
-        // Bad paths fail now, and before anything is made.
+        // Bad options and paths fail now, and before anything is made.
+        self.working.options().check().map_err(Failure::usage)?;
         let source = open_commands(&self.commands)?;
         let mut answers = Answers::open(&self.answers)?;
         let (mut node, blocks_before) = self.open()?;
@@ -273,8 +274,8 @@ impl Node {
             }
             Ended::Full(Request { client, number, .. }, error) => {
                 let first = format!("the first that was not is number {number} of client {client}");
-                let help = "a larger --journal-max, or room on the disk, lets it go on";
-                wrong(EXIT_REFUSED, format!("{}: {error}\n{taken} were taken, {first}; {help}", self.data.display()))
+                let Failure { message, code } = failure(&self.data, &error);
+                wrong(code, format!("{message}\n{taken} were taken, {first}"))
             }
             Ended::Failed(error) => Err(failure(&self.data, &error)),
         }
@@ -422,14 +423,21 @@ fn summary(answers: &Answers, stopped: &Stopped<Optimized>, blocks_before: u64, 
     let Answers { accepted, rejected, repeats, refused, fills, .. } = *answers;
     let new = accepted + rejected;
     let height = stopped.tip.height();
-    let per_second = rate(new as f64 / took.as_secs_f64().max(1e-9));
+    let speed = match new {
+        0 => String::new(),
+        new => format!(", {} of new commands", rate(new as f64 / took.as_secs_f64().max(1e-9))),
+    };
+    let pause = match stopped.pause_ns_max {
+        0 => "while nothing else was to do".to_string(),
+        ns => format!("the longest pause for one {}", duration_ns(ns as f64)),
+    };
     let last = if height == 0 { "no block yet".to_string() } else { to_hex_reversed(&stopped.tip.hash()) };
     let why = stopped.snapshot_failed.as_deref();
     let failed = why.map_or(String::new(), |why| format!("; THE LAST ONE WAS NOT WRITTEN: {why} (nothing is lost)"));
     format!(
         "stopped: next command {}\n  requests     {}: {} new, {} sent again, {} refused\n  new ones     {} accepted, {} \
-         rejected, {}\n  blocks       {} sealed, {} in all\n  last header  {last}\n  snapshots    {} written, the longest \
-         pause for one {}{failed}\n  state        {}\n  time         {}, {per_second} of new commands\n",
+         rejected, {}\n  blocks       {} sealed, {} in all\n  last header  {last}\n  snapshots    {} written, \
+         {pause}{failed}\n  state        {}\n  time         {}{speed}\n",
         count(stopped.next),
         count(new + repeats + refused),
         count(new),
@@ -441,7 +449,6 @@ fn summary(answers: &Answers, stopped: &Stopped<Optimized>, blocks_before: u64, 
         count(height - blocks_before),
         blocks(height),
         count(stopped.snapshots),
-        duration_ns(stopped.pause_ns_max as f64),
         to_hex(&state_digest(&stopped.engine)),
         duration_ns(took.as_nanos() as f64),
     )

@@ -113,7 +113,9 @@ pub fn failure(folder: &Path, error: &DurableError) -> Failure {
         }
         _ => EXIT_REFUSED,
     };
-    Failure { message: format!("{}: {error}", folder.display()), code }
+    let full = matches!(error, DurableError::Full { .. } | DurableError::Journal(JournalError::Full { .. }));
+    let help = if full { "; a larger --journal-max, or room on the disk, lets it go on" } else { "" };
+    Failure { message: format!("{}: {error}{help}", folder.display()), code }
 }
 
 fn locking(folder: &Path, error: &std::io::Error) -> Failure {
