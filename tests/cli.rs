@@ -160,7 +160,7 @@ fn bad_usage_is_named_and_fails() {
     fails(&["books", "--shards", "two"], &["invalid digit", "--shards"]);
     fails(&["books", "--json", "."], &["is a directory, not a file name"]);
     fails(&["verify", "no-such-file"], &["no-such-file", "No such file"]);
-    fails(&["verify"], &["<FILE>"]);
+    fails(&["verify"], &["<PATH>"]);
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
     let text = joulebook(folder.path(), &["verify", env!("CARGO_MANIFEST_PATH")]);
     assert_eq!(text.status.code(), Some(1));
@@ -171,7 +171,7 @@ fn bad_usage_is_named_and_fails() {
 fn help_teaches() {
     let help = joulebook(Path::new("."), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for wanted in ["run", "verify", "prove", "check-proof", "headers", "Examples:", "Exit codes:"] {
+    for wanted in ["run", "verify", "prove", "check-proof", "headers", "node", "inspect", "Examples:", "Exit codes:"] {
         assert!(out(&help).contains(wanted), "{wanted}");
     }
     let help = out(&joulebook(Path::new("."), &["books", "--help"]));
@@ -306,7 +306,7 @@ fn files_that_are_there_are_respected() {
     assert!(fs::metadata(at("report.json")).unwrap().len() > 100);
 
     for (arguments, wanted) in [
-        (&["verify", "."][..], "is a directory"),
+        (&["verify", "."][..], "there is no ledger here"),
         (&["check-proof", "report.json", "--headers", "chain.jb"], "not a proof"),
         (&["prove", "chain.jb", "--sequence", "4000000000"], "the chain's last transaction has sequence"),
     ] {
