@@ -39,7 +39,7 @@ impl<S: Storage> Writer<S> {
     /// A writer behind what was recovered: commands up to `acknowledged`, and `sealed` blocks.
     pub fn new(journal: Journal<S>, board: Arc<Board>, acknowledged: Sequence, sealed: u64) -> Self {
         board.say(|progress| (progress.acknowledged, progress.sealed) = (acknowledged, sealed));
-        let writer =
+        let mut writer =
             Writer { journal, board, groups: VecDeque::new(), seals: VecDeque::new(), frame: FrameBuffer::new() };
         writer.told(Ok(())).expect("nothing has failed");
         writer
