@@ -397,7 +397,11 @@ impl<S: Storage> Journal<S> {
 }
 
 impl Options {
-    fn check(&self) -> Result<(), JournalError> {
+    /// Checks that a journal can be written so.
+    ///
+    /// # Errors
+    /// What makes no sense, and what would.
+    pub fn check(&self) -> Result<(), JournalError> {
         let wrong = |text: String| Err(JournalError::Options(text));
         if self.segment_bytes < Self::SEGMENT_MIN || !self.segment_bytes.is_multiple_of(SECTOR as u64) {
             let (given, least) = (self.segment_bytes, Self::SEGMENT_MIN);
@@ -416,7 +420,7 @@ impl Options {
     pub fn payload_max(&self) -> usize {
         let taken = FIRST_SECTOR + MARK_SECTORS + ROTATE_SECTORS;
         let sectors = self.segment_sectors().saturating_sub(taken) as usize;
-        (sectors * SECTOR - super::frame::HEADER_LEN).min(PAYLOAD_MAX)
+        (sectors * SECTOR).saturating_sub(super::frame::HEADER_LEN).min(PAYLOAD_MAX)
     }
 
     fn segment_sectors(&self) -> u32 {

@@ -76,6 +76,16 @@ pub struct DurableOptions {
     pub beside: bool,
 }
 
+impl DurableOptions {
+    /// Checks that a ledger can work so.
+    ///
+    /// # Errors
+    /// What makes no sense, and what would.
+    pub fn check(&self) -> Result<(), DurableError> {
+        group_max(self).map(drop)
+    }
+}
+
 /// How far a recovery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -526,6 +536,7 @@ impl<E: Engine, S: Storage> Drop for DurableNode<E, S> {
 /// Requests of a group at most, and the bytes that all groups on their way, with their seals and marks, need at most: they must
 /// find room in a segment, so that one that is let in is never refused later.
 fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
+    options.journal.check()?;
     let BlockPolicy { transactions, .. } = options.policy;
     if transactions == 0 {
         return Err(DurableError::Options("a block holds at least one transaction".to_string()));
