@@ -122,8 +122,8 @@ enum Ended {
     Closed,
     /// The answers cannot be written.
     Unwritable(io::Error),
-    /// The journal has no room for this request and those behind it.
-    Full(Request, DurableError),
+    /// The journal has no room for this request of this client, and those behind it.
+    Full { client: u64, number: u64, error: DurableError },
     /// The ledger stopped.
     Failed(DurableError),
 }
@@ -272,7 +272,7 @@ impl Node {
                     format!("{message}\n{taken} were carried out and are kept; sent again, they are answered"),
                 )
             }
-            Ended::Full(Request { client, number, .. }, error) => {
+            Ended::Full { client, number, error } => {
                 let first = format!("the first that was not is number {number} of client {client}");
                 let Failure { message, code } = failure(&self.data, &error);
                 wrong(code, format!("{message}\n{taken} were taken, {first}"))
@@ -362,7 +362,8 @@ impl Desk {
                 Ok((taken, full)) => {
                     self.answers.taken += taken as u64;
                     if let Some(full) = full {
-                        return Ended::Full(batch[taken], full);
+                        let Request { client, number, .. } = batch[taken];
+                        return Ended::Full { client, number, error: full };
                     }
                 }
                 Err(error) => return Ended::Failed(error),

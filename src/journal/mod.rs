@@ -36,5 +36,5 @@ pub use buffer::Buffer;
 pub use error::JournalError;
 pub use frame::{FrameBuffer, Header, Kind, Label};
 pub use scan::{Recovered, scan};
-pub use segment::{JournalId, Segment, segments};
+pub use segment::{JournalId, Listed, Segment, segments};
 pub use spares::Spares;

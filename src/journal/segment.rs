@@ -200,15 +200,14 @@ pub fn numbers<S: Storage>(storage: &S) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// All segments that are there, in order, as they describe themselves; with the number of each, and what is wrong with it.
+/// A segment's number, and what its file says of itself, or what is wrong with it.
+pub type Listed = (u64, Result<Segment, JournalError>);
+
+/// All segments that are there, in order.
 ///
 /// # Errors
 /// The folder cannot be listed.
-#[allow(clippy::type_complete)]
-pub fn segments<S: Storage>(
-    storage: &S,
-    id: &JournalId,
-) -> Result<Vec<(u64, Result<Segment, JournalError>)>, JournalError> {
+pub fn segments<S: Storage>(storage: &S, id: &JournalId) -> Result<Vec<Listed>, JournalError> {
     let read = |number| {
         let name = Segment::name_of(number);
         let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 /// What is in a folder, without changing anything: the state after all that is durable, its chain compared with every seal.
 ///
 /// # Errors
-/// As [`DurableNode::open`].
+/// As [`DurableNode::open`](super::DurableNode::open).
 pub fn check<E: Engine, S: Storage>(
     storage: &S,
     params: Option<&ChainParams>,

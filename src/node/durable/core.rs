@@ -20,6 +20,9 @@ pub struct Core<E: Engine> {
     pub spare: Vec<Group>,
 }
 
+/// Is told of a block that closed, with the claims of what was not carried out then.
+pub type Closed<'a, E> = dyn FnMut(&Core<E>, &[Part]) -> Result<(), DurableError> + 'a;
+
 impl<E: Engine> Core<E> {
     /// Sequence of the next command.
     pub fn next(&self) -> Sequence {
@@ -41,7 +44,7 @@ impl<E: Engine> Core<E> {
         time: TimeNs,
         mut group: Group,
         parts_done: &mut Vec<Arc<Group>>,
-        closed: &mut dyn FnMut(&Self, &[Part]) -> Result<(), DurableError>,
+        closed: &mut Closed<'_, E>,
     ) -> Result<(), DurableError> {
         self.time = time;
         if self.node.close_if_old(time)? {

@@ -54,6 +54,9 @@ pub struct Recovered<E: Engine> {
     pub found: Found,
 }
 
+/// Makes who gets the blocks: from this end of the chain on, of which so many blocks are sealed already.
+pub type MakeSink = Box<dyn FnOnce(&Tip, u64) -> BlockSink>;
+
 /// What a recovery needs to know besides the folder.
 pub struct Terms<'a> {
     /// What the folder says it is.
@@ -64,8 +67,8 @@ pub struct Terms<'a> {
     pub memory: Memory,
     /// Counts nonces, and asks to stop.
     pub watch: Arc<Watch>,
-    /// Makes who gets the blocks: from this end of the chain on, of which so many blocks are sealed already.
-    pub sink: Box<dyn FnOnce(&Tip, u64) -> BlockSink>,
+    /// Who gets the blocks.
+    pub sink: MakeSink,
     /// Is told how far it is.
     pub progress: &'a mut dyn FnMut(Progress),
 }
