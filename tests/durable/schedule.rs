@@ -160,7 +160,7 @@ pub fn play(seed: u64) -> Result<Tally, String> {
     let model = Model::new(random.below(18), u64::from(memory.answers));
     let tally = Tally { schedules: 1, ..Tally::default() };
     let mut schedule = Schedule { mode, options, random, disk, model, tally, damaged: false, proven: 0 };
-    let played = if seed % 8 == 0 { schedule.play::<Baseline>() } else { schedule.play::<Optimized>() };
+    let played = if seed.is_multiple_of(8) { schedule.play::<Baseline>() } else { schedule.play::<Optimized>() };
     if let Err(what) = played {
         // One write that went elsewhere is survived or seen. A second one can destroy the evidence against the first.
         let excused = schedule.disk.counts().misdirected > 1 && what.starts_with("SILENT LOSS");
