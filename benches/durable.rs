@@ -99,6 +99,8 @@ fn create(folder: &Path, stream: &Stream, options: DurableOptions) -> Ledger {
     let (id, watch) = (JournalId(*b"durable at bench"), Arc::new(Watch::new()));
     let mut ledger = DurableNode::create(disk, id, params(stream), options, Clock::system(), watch).expect("a ledger");
     send(&mut ledger, &requests(&stream.setup, 1), &mut Proof::default());
+    // As a ledger in use has them, whose segments are used again: none is filled while it is measured, as long as they last.
+    ledger.wait_for_segments().expect("room for segments");
     ledger
 }
 

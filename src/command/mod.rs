@@ -8,6 +8,7 @@
 //! ```
 
 mod request;
+mod short;
 
 pub use request::{Refusal, Request};
 
@@ -270,6 +271,34 @@ mod tests {
             Command::Cancel { account, order },
             Command::Replace { account, order, price: i32::MIN, wh: 1, post_only: true },
         ]
+    }
+
+    #[test]
+    fn short_forms_round_trip_and_every_cut_and_stray_bit_is_another_command_or_none() {
+        let mut all = Vec::new();
+        for command in samples() {
+            let mut bytes = Vec::new();
+            command.encode_short(|short| bytes.extend_from_slice(short));
+            assert!((Command::SHORT_MIN..=Command::SHORT_MAX).contains(&bytes.len()));
+            for length in 0..bytes.len() {
+                assert_eq!(Command::decode_short(&mut &bytes[..length]), Err(DecodeError::Cut));
+            }
+            for bit in 0..8 * bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert_ne!(Command::decode_short(&mut &damaged[..]), Ok(command), "{command:?} bit {bit}");
+            }
+            all.extend(bytes);
+        }
+        let mut rest = &all[..];
+        for command in samples() {
+            assert_eq!(Command::decode_short(&mut rest), Ok(command));
+        }
+        assert!(rest.is_empty());
+        let place = samples()[8];
+        place.encode_short(|short| {
+            assert_eq!(short, [9, 1, 0, 2, 7, 0, 0, 0, 0x06, 0xff, 0xff, 0xff, 0x88, 0x13, 0, 0])
+        });
     }
 
     #[test]

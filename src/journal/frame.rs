@@ -88,6 +88,15 @@ impl FrameBuffer {
         self.buffer.extend(bytes);
     }
 
+    /// The payload so far.
+    ///
+    /// # Panics
+    /// If it is [finished](Self::finish).
+    pub fn payload(&self) -> &[u8] {
+        assert!(self.label.is_none(), "a finished frame is padded");
+        &self.buffer.as_bytes()[HEADER_LEN..]
+    }
+
     /// Length of the payload.
     pub fn payload_len(&self) -> usize {
         let length = self.buffer.len();

@@ -19,4 +19,7 @@ pub enum DecodeError {
         /// The kind byte.
         kind: u8,
     },
+    /// The bytes end before their command does.
+    #[error("the bytes end too early")]
+    Cut,
 }

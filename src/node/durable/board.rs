@@ -37,6 +37,8 @@ pub struct Progress {
     pub wanted: Option<u64>,
     /// What they wanted to know.
     pub found: Option<(Tip, Digest)>,
+    /// One is being written: there may be more room when it is done.
+    pub snapshot_going: bool,
     /// Snapshots that were written since the ledger was opened.
     pub snapshots: u64,
     /// Why the last one was not written, if it was not.

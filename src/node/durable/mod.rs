@@ -26,6 +26,7 @@ mod directory;
 mod error;
 mod inspect;
 mod measured;
+mod packed;
 mod recover;
 mod sessions;
 mod snapshot;
@@ -355,7 +356,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             let sequence = first + self.commands.len() as u64;
             match core.sessions.claim(client, number, sequence, &mut group) {
                 Claim::New => {
-                    frame.extend(&request.encode());
+                    command.encode_short(|short| frame.extend(short));
                     self.commands.push(command);
                     match self.asked.last_mut() {
                         Some(Asked::New(count)) => *count += 1,
@@ -373,6 +374,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             };
             self.snapshots.want_if_due(core.next(), core.height, held, &self.board)?;
             let count = self.commands.len() as u32;
+            packed::put_runs(&group, &core.sessions, &mut frame);
             frame.finish(Label { kind: Kind::Group, first, time, count });
             handle.group(frame, first + u64::from(count) - 1)?;
             let snapshots = &mut self.snapshots;
@@ -545,10 +547,10 @@ fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
     let mark = frame::disk_len(0);
     let needed = |requests: usize| {
         let seals = requests as u64 / u64::from(transactions) + 4;
-        groups * (frame::disk_len(requests * Request::ENCODED_LEN) + mark) + seals * mark
+        groups * (frame::disk_len(packed::len_max(requests)) + mark) + seals * mark
     };
     let most = options.journal.segment_bytes / 2;
-    let mut requests = GROUP_MAX.min(options.journal.payload_max() / Request::ENCODED_LEN);
+    let mut requests = GROUP_MAX.min(options.journal.payload_max() / packed::len_max(1));
     while requests > 1 && needed(requests) > most {
         requests /= 2;
     }

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::directory::Meta;
+use super::packed;
 use super::sessions::{Claim, Memory, Sessions};
 use super::snapshot::{self, Head, Kept, Snapshot};
 use super::writer::SEAL_LEN;
@@ -230,22 +231,17 @@ impl<E: Engine> Replay<'_, E> {
         if behind <= next {
             return Ok(());
         }
-        if payload.len() != Request::ENCODED_LEN * label.count as usize {
-            return wrong(format!("has {} bytes for {} requests", payload.len(), label.count));
-        }
         if label.first > next || label.time < self.core.time {
             return wrong(format!("has command {} at {} ns; command {next} comes next", label.first, label.time));
         }
         self.requests.clear();
         let skipped = (next - label.first) as usize;
-        for bytes in payload.chunks_exact(Request::ENCODED_LEN).skip(skipped) {
-            match Request::decode(bytes.try_into().expect("its length")) {
-                Ok(request) => self.requests.push(request),
-                Err(error) => return wrong(format!("holds what is no request: {error}")),
-            }
+        if let Err(why) = packed::unpack(payload, label.count, &mut self.requests) {
+            return wrong(why);
         }
+        let requests = &self.requests[skipped..];
         let mut group = self.core.group(next);
-        for (sequence, request) in (next..).zip(&self.requests) {
+        for (sequence, request) in (next..).zip(requests) {
             let Request { client, number, .. } = *request;
             let claim = self.core.sessions.claim(client, number, sequence, &mut group);
             if claim != Claim::New {
@@ -253,7 +249,7 @@ impl<E: Engine> Replay<'_, E> {
             }
         }
         self.commands.clear();
-        self.commands.extend(self.requests.iter().map(|request| request.command));
+        self.commands.extend(requests.iter().map(|request| request.command));
         self.core.carry_out(&self.commands, label.time, group, &mut Vec::new(), &mut |_, _| Ok(()))?;
         self.found.commands += self.commands.len() as u64;
         Ok(())

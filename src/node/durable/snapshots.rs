@@ -6,7 +6,7 @@ use super::core::Core;
 use super::sessions::{Part, Sessions};
 use super::snapshot::{self, Head, Kept};
 use super::writer::Handle;
-use crate::command::Request;
+use crate::command::Command;
 use crate::engine::Engine;
 use crate::journal::JournalId;
 use crate::journal::storage::Storage;
@@ -45,7 +45,7 @@ impl<S: Storage> Snapshots<S> {
     pub fn want_if_due(&mut self, next: Sequence, height: u64, held: u64, board: &Board) -> Result<(), DurableError> {
         let since = next - self.taken_at;
         // Where the journal is half full, an eighth of what it may have is enough.
-        let pressed = held > self.bytes_max / 2 && since >= self.bytes_max / 8 / Request::ENCODED_LEN as u64;
+        let pressed = held > self.bytes_max / 2 && since >= self.bytes_max / 8 / Command::SHORT_MAX as u64;
         if since < self.every && !pressed || self.job.as_ref().is_some_and(|job| !job.is_finished()) {
             return Ok(());
         }
@@ -105,6 +105,7 @@ impl<S: Storage> Snapshots<S> {
         if !self.beside {
             return write();
         }
+        failed.say(|progress| progress.snapshot_going = true);
         self.job = Some(std::thread::spawn(move || {
             if let Err(error) = write() {
                 failed.stop(&error);
@@ -135,7 +136,7 @@ impl<S: Storage> Files<S> {
             Err(DurableError::Disk { source, file, action }) if is_full(source.kind()) => {
                 snapshot::remove_unfinished(&self.storage)?;
                 let why = DurableError::Disk { source, file, action }.to_string();
-                board.say(|progress| progress.snapshot_failed = Some(why));
+                board.say(|progress| (progress.snapshot_failed, progress.snapshot_going) = (Some(why), false));
                 return Ok(());
             }
             written => written?,
@@ -154,7 +155,11 @@ impl<S: Storage> Files<S> {
         self.storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
         board.say(|progress| (progress.snapshots, progress.snapshot_failed) = (progress.snapshots + 1, None));
         // Without an older one the journal is all there is, should this one be damaged.
-        if kept.len() == KEPT { handle.keep(&kept[KEPT - 1]) } else { Ok(()) }
+        if kept.len() < KEPT {
+            board.say(|progress| progress.snapshot_going = false);
+            return Ok(());
+        }
+        handle.keep(&kept[KEPT - 1])
     }
 }
 

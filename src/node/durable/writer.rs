@@ -174,6 +174,7 @@ fn write_beside<S: Storage>(mut writer: Writer<S>, messages: &Receiver<Message>,
         SyncPolicy::EveryGroup | SyncPolicy::Never => None,
     };
     while let Ok(Some(message)) = next(&mut writer, messages, interval) {
+        let keeps = matches!(message, Message::Keep(_));
         let done = match message {
             Message::Group(mut frame, last) => {
                 let written = writer.group(&mut frame, last);
@@ -186,6 +187,9 @@ fn write_beside<S: Storage>(mut writer: Writer<S>, messages: &Receiver<Message>,
         };
         if writer.told(done).is_err() {
             return;
+        }
+        if keeps {
+            writer.board.say(|progress| progress.snapshot_going = false);
         }
     }
 }
@@ -291,6 +295,7 @@ impl<S: Storage> Handle<S> {
         }
         self.board.wait(|progress| match &progress.full {
             _ if !lacks(progress) => Some(Ok(())),
+            _ if progress.snapshot_going => None,
             _ if progress.allowed == 0 => Some(Err(limit(progress.held))),
             Some(why) => Some(Err(DurableError::Full { why: why.clone() })),
             None => None,
