@@ -149,7 +149,7 @@ fn append(disk: &Disk, size: &Size, group: usize, groups: usize) {
     let span = disk_len(RECORD * group);
     let bytes = span * groups as u64;
     let mut raw = disk.create("raw", Access::Write).expect("a file");
-    fill(&mut raw, bytes, |_, _| {}).expect("room for a file");
+    fill(&mut raw, bytes, |_, _| {}, |_| true).expect("room for a file");
     let mut raw = disk.open("raw", Access::WriteThrough).expect("that file");
     let mut content = Buffer::new();
     let mut pattern = Records(0);

@@ -1,6 +1,7 @@
 //! Memory that starts at a multiple of a sector, as direct writes want it.
 
 use super::storage::SECTOR;
+use bytemuck::allocation::zeroed_vec;
 use bytemuck::{Pod, Zeroable};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -39,8 +40,10 @@ impl Buffer {
 
     /// Makes it shorter, or longer by bytes that are zero.
     pub fn resize(&mut self, length: usize) {
+        let fresh = self.pages.is_empty();
         self.ensure(length);
-        if length > self.length {
+        // Fresh memory is zero, and is not touched before it is used.
+        if length > self.length && !fresh {
             let from = self.length;
             self.all_mut()[from..length].fill(0);
         }
@@ -59,7 +62,9 @@ impl Buffer {
     #[inline]
     fn ensure(&mut self, length: usize) {
         let pages = length.div_ceil(SECTOR);
-        if pages > self.pages.len() {
+        if self.pages.is_empty() {
+            self.pages = zeroed_vec(pages);
+        } else if pages > self.pages.len() {
             // Vec's growth: by twice as much.
             self.pages.resize(pages.max(2 * self.pages.len()), Page::zeroed());
         }

@@ -386,7 +386,7 @@ mod tests {
             assert!(disk.names().unwrap().is_empty(), "nothing of the probe is left");
             for (name, access) in [("a", Access::Write), ("b", Access::WriteThrough)] {
                 let mut file = disk.create(name, access).unwrap();
-                fill(&mut file, (3 << 20) + SECTOR as u64, |_, _| {}).unwrap();
+                fill(&mut file, (3 << 20) + SECTOR as u64, |_, _| {}, |_| true).unwrap();
                 assert_eq!(file.length().unwrap(), (3 << 20) + SECTOR as u64);
                 write_all(&mut file, SECTOR as u64, page(7, 2).as_bytes()).unwrap();
                 // Behind the end, with a hole before it.

@@ -6,6 +6,7 @@ use super::segment::{Filling, JournalId, Segment};
 use super::storage::{Access, Storage, StoredFile, fill};
 use std::io;
 use std::sync::Mutex;
+use std::time::Duration;
 
 const NAME: &str = "spare-";
 
@@ -74,12 +75,21 @@ impl<S: Storage> Spares<S> {
     /// # Errors
     /// [`JournalError::Full`], or the disk fails; what was begun is removed, as far as that goes.
     pub fn prepare(&self) -> Result<(), JournalError> {
+        self.prepare_at_leisure(|_| true)
+    }
+
+    /// The same in steps of a MiB. `pause` is told how long each took; it may wait, so that the disk has time for
+    /// others, and says whether to go on.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare), or it was given up.
+    pub fn prepare_at_leisure(&self, pause: impl Fn(Duration) -> bool) -> Result<(), JournalError> {
         let number = {
             let mut state = self.state();
             state.next += 1;
             state.next - 1
         };
-        let made = self.make(number);
+        let made = self.make(number, pause);
         match made {
             Ok(()) => self.state().ready.push(number),
             // It is the reason for the removal that matters, not how that went.
@@ -91,10 +101,10 @@ impl<S: Storage> Spares<S> {
         })
     }
 
-    fn make(&self, number: u64) -> Result<(), JournalError> {
+    fn make(&self, number: u64, pause: impl Fn(Duration) -> bool) -> Result<(), JournalError> {
         let name = &name_of(number);
         let mut file = self.storage.create(name, Access::Write).map_err(JournalError::io("creating", name))?;
-        let filled = fill(&mut file, self.length, |sector, bytes| self.filling.mark(number, sector, bytes));
+        let filled = fill(&mut file, self.length, |sector, bytes| self.filling.mark(number, sector, bytes), pause);
         filled.map_err(JournalError::io("filling it", name))?;
         let length = file.length().map_err(JournalError::io("reading its length", name))?;
         if length < self.length {

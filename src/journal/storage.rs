@@ -2,6 +2,7 @@
 
 use super::Buffer;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// Offsets and lengths of all writes, and the addresses of what is written, are multiples of this: what disks write at once.
 pub const SECTOR: usize = 4096;
@@ -134,23 +135,35 @@ pub fn read_full<F: StoredFile>(file: &F, offset: u64, out: &mut [u8]) -> io::Re
 }
 
 /// Fills a new file up to a length, so that later writes change no metadata: that is what makes them fast. `sector` is shown
-/// each sector's number and its bytes, which are zero, and may write there.
+/// each sector's number and its bytes, which are zero, and may write there; `pause` how long each step of a MiB took: it may
+/// wait, and says whether to go on.
 ///
 /// # Errors
 /// As the file.
-pub fn fill<F: StoredFile>(file: &mut F, length: u64, mut sector: impl FnMut(u64, &mut [u8])) -> io::Result<()> {
+pub fn fill<F: StoredFile>(
+    file: &mut F,
+    length: u64,
+    mut sector: impl FnMut(u64, &mut [u8]),
+    pause: impl Fn(Duration) -> bool,
+) -> io::Result<()> {
     const STEP: u64 = 1 << 20;
     let mut bytes = Buffer::new();
     bytes.resize(length.min(STEP) as usize);
     let mut offset = 0;
     while offset < length {
+        let begun = Instant::now();
         let step = (length - offset).min(STEP) as usize;
         let first = offset / SECTOR as u64;
         for (number, bytes) in (first..).zip(bytes.as_bytes_mut()[..step].chunks_mut(SECTOR)) {
             sector(number, bytes);
         }
         write_all(file, offset, &bytes.as_bytes()[..step])?;
+        // Each step by itself: somebody else's small write would wait for all of a large one.
+        file.sync()?;
         offset += step as u64;
+        if !pause(begun.elapsed()) {
+            return Err(io::Error::other("given up before its end"));
+        }
     }
-    file.sync()
+    Ok(())
 }

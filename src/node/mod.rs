@@ -69,7 +69,7 @@ enum Sealing {
         to: SyncSender<ClosedBlock>,
         back: Receiver<ClosedBlock>,
         /// Taken when it is joined.
-        thread: Option<JoinHandle<Result<SealTotals, NodeError>>>,
+        thread: Option<JoinHandle<Result<Box<SealStation>, NodeError>>>,
     },
 }
 
@@ -205,6 +205,17 @@ impl<E: Engine> Node<E> {
         Ok(())
     }
 
+    /// Waits until all closed blocks are sealed. From then on, blocks are sealed here.
+    fn wait_for_station(&mut self) -> Result<(), NodeError> {
+        if let Sealing::Beside { to, thread, .. } = &mut self.sealing {
+            // With its sender gone, the thread ends behind the last block.
+            *to = sync_channel(1).0;
+            let station = join(thread.take().expect("joined once"))?;
+            self.sealing = Sealing::Here { station, spare: ClosedBlock::default() };
+        }
+        Ok(())
+    }
+
     /// Seals what is left as a last block, waits for the station, and gives back the engine and what was sealed.
     ///
     /// # Errors
@@ -228,7 +239,7 @@ impl Sealing {
                 // Nobody waits for buffers any more when the node finishes.
                 let _ = emptied.send(block);
             }
-            Ok(station.into_totals())
+            Ok(Box::new(station))
         });
         Sealing::Beside { to, back, thread: Some(thread) }
     }
@@ -246,7 +257,7 @@ impl Sealing {
                 if to.send(block).is_err() {
                     // The station has ended, and it ends early only with an error: the thread's result says which.
                     let ended = join(thread.take().expect("joined once"));
-                    return Err(ended.expect_err("a station that could go on would have taken the block"));
+                    return Err(ended.err().expect("a station that could go on would have taken the block"));
                 }
                 Ok(back.try_recv().unwrap_or_default())
             }
@@ -258,7 +269,7 @@ impl Sealing {
             Sealing::Here { station, .. } => Ok(station.into_totals()),
             Sealing::Beside { to, back, thread } => {
                 drop((to, back));
-                join(thread.expect("joined once"))
+                join(thread.expect("joined once")).map(|station| station.into_totals())
             }
         }
     }
@@ -270,7 +281,7 @@ fn records<E: Engine>(engine: &E) -> impl Iterator<Item = AccountRecord> {
     (0..engine.accounts()).map(record)
 }
 
-fn join(thread: JoinHandle<Result<SealTotals, NodeError>>) -> Result<SealTotals, NodeError> {
+fn join(thread: JoinHandle<Result<Box<SealStation>, NodeError>>) -> Result<Box<SealStation>, NodeError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

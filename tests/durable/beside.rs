@@ -5,7 +5,7 @@ use super::model::Model;
 use super::schedule::{ID, PLAN};
 use joulebook::journal::sim::{Faults, SimStorage};
 use joulebook::journal::storage::SECTOR;
-use joulebook::journal::{Options, SyncPolicy};
+use joulebook::journal::{JournalError, Options, SyncPolicy};
 use joulebook::node::durable::{DurableError, DurableNode, DurableOptions, Memory};
 use joulebook::node::{BlockPolicy, Clock};
 use joulebook::optimized::Optimized;
@@ -43,12 +43,12 @@ fn lives(seed: u64) -> Seen {
     let mut random = Random::new(seed, 6);
     let segment_bytes = 128 * SECTOR as u64;
     let policy = [SyncPolicy::EveryGroup, SyncPolicy::Interval(Duration::from_millis(2))][random.below(2) as usize];
-    let bytes_max = segment_bytes * (3 + random.below(20));
-    let options = DurableOptions {
+    let bytes_max = segment_bytes * (2 + random.below(8));
+    let mut options = DurableOptions {
         policy: BlockPolicy { transactions: [3, 30, 200][random.below(3) as usize], interval: None, plan: PLAN },
         journal: Options { policy, segment_bytes, bytes_max, spares_max: 2 },
         memory: Memory { clients_max: 10, answers: 60 },
-        snapshot_commands: [1, 50, 400][random.below(3) as usize],
+        snapshot_commands: [1, 50, 400, u64::MAX][random.below(4) as usize],
         beside: true,
     };
     let mut model = Model::new(random.below(18), 60);
@@ -98,7 +98,12 @@ fn lives(seed: u64) -> Seen {
         assert_eq!(model.wrong.take(), None, "seed {seed}");
         disk.set_faults(Faults::default());
         disk = if random.percent(50) { disk.reopen() } else { disk.restart() };
-        let opened = DurableNode::open(disk.clone(), Some(&params), options, CLOCK, watch(), &mut |_| {});
+        let open = |options| DurableNode::open(disk.clone(), Some(&params), options, CLOCK, watch(), &mut |_| {});
+        let mut opened = open(options);
+        while let Err(DurableError::Journal(JournalError::Full { .. }) | DurableError::Full { .. }) = opened {
+            options.journal.bytes_max += segment_bytes;
+            opened = open(options);
+        }
         let (again, found) = opened.unwrap_or_else(|error| panic!("seed {seed}: not opened: {error}"));
         node = again;
         seen.from_snapshot += u64::from(found.snapshot.is_some());

@@ -366,5 +366,5 @@ fn golden_files() {
 const GOLDEN: [&str; 3] = [
     "154708ad1e7cf151986d0f8ecbc0d783d79fc211ab6799d337b26e0b4057e80f",
     "df8e486f8b1dc83a3aa82084ddcbac83676d02fb06941632e5b132d948d17d00",
-    "ef1bb62ac2834635bfada08c76b810e39fd84a30e06e3131e899064f0fe7b99f",
+    "5f8c94bf4e47c37daa9eaa308204df2d1f894f4eb1adfaf09aea1389bca5c976",
 ];

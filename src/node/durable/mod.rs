@@ -57,7 +57,7 @@ use snapshot::Head;
 use snapshots::Snapshots;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use writer::{GROUPS_IN_FLIGHT, Handle, Threads, Writer};
+use writer::{Handle, Threads, Writer, groups_in_flight};
 
 /// Requests of a group at most.
 const GROUP_MAX: usize = 8192;
@@ -219,7 +219,8 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         let meta = directory::expect(&storage, params)?;
         let board = Arc::new(Board::default());
         let pending = Arc::new(Mutex::new(Pending::<S>::Until(Vec::new())));
-        let DurableOptions { policy, memory, .. } = options;
+        let DurableOptions { policy, memory, beside, .. } = options;
+        let policy = BlockPolicy { plan: SealPlan { beside, ..policy.plan }, ..policy };
         let recovered = recover_with(&storage, meta, policy, memory, &watch, &board, &pending, progress)?;
         let Recovered { mut core, kept, frame, sealed, start, found } = recovered;
         board.say(|progress| {
@@ -543,7 +544,7 @@ fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
     if transactions == 0 {
         return Err(DurableError::Options("a block holds at least one transaction".to_string()));
     }
-    let groups = if options.beside { GROUPS_IN_FLIGHT as u64 } else { 1 };
+    let groups = if options.beside { groups_in_flight(options.journal.segment_bytes) as u64 } else { 1 };
     let mark = frame::disk_len(0);
     let needed = |requests: usize| {
         let seals = requests as u64 / u64::from(transactions) + 4;
@@ -572,7 +573,6 @@ fn recover_with<E: Engine, S: Storage>(
     pending: &Arc<Mutex<Pending<S>>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Recovered<E>, DurableError> {
-    let policy = BlockPolicy { plan: SealPlan { beside: false, ..policy.plan }, ..policy };
     let (board, pending) = (board.clone(), pending.clone());
     let sink = move |start: &Tip, known: u64| -> BlockSink {
         let mut outlet = Outlet { board, tip: start.clone(), known, pending };

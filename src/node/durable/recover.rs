@@ -163,7 +163,6 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
         let why = "is behind seals whose blocks end before they begin".to_string();
         return Err(DurableError::Replay { frame: from, why });
     }
-    // Nothing happens beside here, so that whatever is wrong is known before anything is written.
     let node = Node::with_station(engine, head.next, policy, Clock::system(), station, closings);
     let start = (head.tip.clone(), head.state_root);
     let mut core = Core { node, sessions, time: head.time, height: head.tip.height(), spare: Vec::new() };
@@ -180,6 +179,8 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
     if let Some(error) = failed {
         return Err(error);
     }
+    // Whatever is wrong with a block is known before anything is written.
+    core.node.wait_for_station()?;
     (found.frames, found.bytes) = (again.frames, again.payload_bytes);
     if let Some(&last) = core.node.closings.front() {
         let why = format!("is the last one, and a block was sealed with command {last}, which is behind it");

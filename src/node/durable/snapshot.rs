@@ -33,6 +33,7 @@ use crate::hash::{Digest, Sha256};
 use crate::journal::storage::{Access, SECTOR, Storage, StoredFile, read_full, write_all};
 use crate::journal::{Buffer, JournalId, frame};
 use crate::types::{AccountId, OrderId, Sequence, Side, TimeNs};
+use std::time::Instant;
 
 const MAGIC: &[u8; 8] = b"JBSNAPSH";
 const VERSION: u32 = 1;
@@ -102,6 +103,8 @@ struct Body<'f, F> {
     chunk: Buffer,
     written: u64,
     table: Vec<u8>,
+    /// For how many times as long as each MiB took it rests, so that the disk has time for others.
+    leisure: u32,
 }
 
 impl<F: StoredFile> Body<'_, F> {
@@ -111,7 +114,11 @@ impl<F: StoredFile> Body<'_, F> {
             self.chunk.extend(&bytes[..now]);
             bytes = &bytes[now..];
             if self.chunk.len() == CHUNK {
+                let begun = Instant::now();
                 self.flush()?;
+                // Each by itself: the journal's small writes would wait for all of a large one.
+                self.file.sync()?;
+                std::thread::sleep(self.leisure * begun.elapsed());
             }
         }
         Ok(())
@@ -129,12 +136,13 @@ impl<F: StoredFile> Body<'_, F> {
     }
 }
 
-/// Writes a snapshot, and makes it and its name durable.
+/// Writes a snapshot, and makes it and its name durable. Rests `leisure` times as long as each MiB took.
 pub fn write<S: Storage, E: Engine>(
     storage: &S,
     head: &Head,
     engine: &E,
     sessions: &Sessions,
+    leisure: u32,
 ) -> Result<Kept, DurableError> {
     let name = name_of(head.tip.height());
     let part = format!("{name}{PART}");
@@ -144,15 +152,21 @@ pub fn write<S: Storage, E: Engine>(
         storage.remove(&part).map_err(failed("removing what was left of"))?;
     }
     let mut file = storage.create(&part, Access::Write).map_err(failed("creating"))?;
-    fill(&mut file, head, engine, sessions).map_err(failed("writing"))?;
+    fill(&mut file, head, engine, sessions, leisure).map_err(failed("writing"))?;
     file.sync().map_err(failed("syncing"))?;
     storage.rename(&part, &name).map_err(failed("renaming"))?;
     storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
     Ok(Kept { height: head.tip.height(), frame: head.frame })
 }
 
-fn fill<F: StoredFile, E: Engine>(file: &mut F, head: &Head, engine: &E, sessions: &Sessions) -> std::io::Result<()> {
-    let mut body = Body { file, chunk: Buffer::new(), written: 0, table: Vec::new() };
+fn fill<F: StoredFile, E: Engine>(
+    file: &mut F,
+    head: &Head,
+    engine: &E,
+    sessions: &Sessions,
+    leisure: u32,
+) -> std::io::Result<()> {
+    let mut body = Body { file, chunk: Buffer::new(), written: 0, table: Vec::new(), leisure };
     for account in 0..engine.accounts() {
         body.put(&engine.record(AccountId(account)).expect("ids are dense").encode())?;
     }
@@ -465,7 +479,7 @@ mod tests {
         let params = ChainParams::fixed(rules, 0x207f_ffff);
         let head = Head { id: ID, next: 7, time: 5, frame: 3, tip: Tip::genesis(params), state_root: [9; 32] };
         let disk = SimStorage::new(1, SECTOR);
-        assert_eq!(write(&disk, &head, &engine, &sessions).unwrap(), Kept { height: 0, frame: 3 });
+        assert_eq!(write(&disk, &head, &engine, &sessions, 0).unwrap(), Kept { height: 0, frame: 3 });
         (disk, engine, params, head)
     }
 

@@ -5,7 +5,7 @@ use super::board::Board;
 use super::core::Core;
 use super::sessions::{Part, Sessions};
 use super::snapshot::{self, Head, Kept};
-use super::writer::Handle;
+use super::writer::{Handle, LEISURE};
 use crate::command::Command;
 use crate::engine::Engine;
 use crate::journal::JournalId;
@@ -64,7 +64,7 @@ impl<S: Storage> Snapshots<S> {
     }
 
     pub fn files(&self) -> Files<S> {
-        Files { storage: self.storage.clone(), kept: self.kept.clone() }
+        Files { storage: self.storage.clone(), kept: self.kept.clone(), leisure: 0 }
     }
 
     /// Copies the state, if a block has just closed at whose end it is wanted, and lets the copy be written. `behind` was claimed
@@ -88,7 +88,8 @@ impl<S: Storage> Snapshots<S> {
         self.pause_ns_max = self.pause_ns_max.max(started.elapsed().as_nanos() as u64);
         self.taken_at = core.next();
         let (id, next, time) = (self.id, core.next(), core.time);
-        let (files, handle, board, failed) = (self.files(), handle.clone(), board.clone(), board.clone());
+        let files = Files { leisure: if self.beside { LEISURE } else { 0 }, ..self.files() };
+        let (handle, board, failed) = (handle.clone(), board.clone(), board.clone());
         let write = move || {
             handle.cover()?;
             // Nobody may find it before the block that it stands on, and all commands in it, are durable.
@@ -119,6 +120,7 @@ impl<S: Storage> Snapshots<S> {
 pub struct Files<S> {
     storage: S,
     kept: Arc<Mutex<Vec<Kept>>>,
+    leisure: u32,
 }
 
 impl<S: Storage> Files<S> {
@@ -132,7 +134,7 @@ impl<S: Storage> Files<S> {
         handle: &Handle<S>,
         board: &Board,
     ) -> Result<(), DurableError> {
-        let written = match snapshot::write(&self.storage, head, engine, sessions) {
+        let written = match snapshot::write(&self.storage, head, engine, sessions, self.leisure) {
             Err(DurableError::Disk { source, file, action }) if is_full(source.kind()) => {
                 snapshot::remove_unfinished(&self.storage)?;
                 let why = DurableError::Disk { source, file, action }.to_string();

@@ -14,13 +14,23 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Groups that wait for the journal at most. One more is being written, one is being made.
-const GROUPS_WAITING: usize = 2;
+/// Groups that wait for the journal at most. One more is being written, one is being made. A disk is not as even as an engine: with
+/// two, the engine waited half of the time for one that was fast enough on average. They must find room in a segment: a small one
+/// has fewer.
+fn groups_waiting(segment_bytes: u64) -> usize {
+    if segment_bytes >= 8 << 20 { 6 } else { 2 }
+}
+
 /// Groups that may be on their way when another one is let in, itself included.
-pub const GROUPS_IN_FLIGHT: usize = GROUPS_WAITING + 2;
+pub fn groups_in_flight(segment_bytes: u64) -> usize {
+    groups_waiting(segment_bytes) + 2
+}
 
 /// Segments that are made ahead.
 pub const AHEAD: usize = 2;
+
+/// Who writes beside the journal what is not urgent, rests for so many times as long as each MiB took.
+pub const LEISURE: u32 = 3;
 
 /// Length of a seal in the journal: header and seal record.
 pub const SEAL_LEN: usize = Header::ENCODED_LEN + SealRecord::ENCODED_LEN;
@@ -146,7 +156,7 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
     if !beside {
         return (Handle { way: Way::Here(Arc::new(Mutex::new(writer))), board }, Threads::default());
     }
-    let (to, messages) = sync_channel(GROUPS_WAITING);
+    let (to, messages) = sync_channel(groups_waiting(writer.journal.options().segment_bytes));
     let (emptied, spare_frames) = channel();
     let (spares, maker_board) = (writer.journal.spares().clone(), board.clone());
     let makes = std::thread::spawn(move || {
@@ -155,9 +165,22 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
             (due || progress.closing).then_some(progress.closing)
         };
         while matches!(maker_board.wait_for_segments(due), Ok(false)) {
-            match spares.prepare() {
+            // With another one ready there is time: the disk is the journal's first.
+            let pause = |step: Duration| {
+                let (ahead, closing) = {
+                    let progress = maker_board.read();
+                    (progress.ahead, progress.closing)
+                };
+                if ahead > 0 && !closing {
+                    std::thread::sleep(LEISURE * step);
+                }
+                !closing
+            };
+            match spares.prepare_at_leisure(pause) {
                 Ok(()) => maker_board.say(|progress| progress.ahead = spares.ready().min(progress.allowed)),
                 Err(JournalError::Full { why }) => maker_board.say(|progress| progress.full = Some(why)),
+                // Nobody needs it any more.
+                Err(_) if maker_board.read().closing => {}
                 Err(error) => maker_board.stop(&error),
             }
         }
