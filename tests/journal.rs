@@ -12,41 +12,12 @@ mod model;
 #[path = "journal/schedule.rs"]
 mod schedule;
 
-use rayon::prelude::*;
+mod seeds;
+
 use schedule::{Tally, play};
-use std::time::Instant;
-
-/// A seed from the environment, or from the commit, or a fixed one.
-fn base_seed() -> (u64, String) {
-    let commit = || {
-        let mut git = std::process::Command::new("git");
-        let output = git.args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
-    let text = std::env::var("JOULEBOOK_SEED").ok().or_else(commit).unwrap_or_else(|| "no commit".to_string());
-    let digest = joulebook::hash::sha256(text.as_bytes());
-    (u64::from_le_bytes(*digest.first_chunk().unwrap()), text)
-}
-
-/// Plays so many schedules from a seed on.
-fn play_many(base: u64, count: u64) -> Tally {
-    let one = |seed| {
-        let played = std::panic::catch_unwind(|| play(seed));
-        played.unwrap_or_else(|_| Err(format!("seed {seed} panics"))).map_err(|what| vec![what])
-    };
-    let merge = |a: Result<Tally, Vec<String>>, b: Result<Tally, Vec<String>>| match (a, b) {
-        (Ok(a), Ok(b)) => Ok(a.add(b)),
-        (Err(a), Ok(_)) | (Ok(_), Err(a)) => Err(a),
-        (Err(a), Err(b)) => Err(a.into_iter().chain(b).take(20).collect()),
-    };
-    let seeds = (0..count).into_par_iter().map(|at| base.wrapping_add(at));
-    seeds.map(one).reduce(|| Ok(Tally::default()), merge).unwrap_or_else(|broken| panic!("{broken:#?}"))
-}
 
 fn schedules(base: u64, count: u64) {
-    let since = Instant::now();
-    let tally = play_many(base, count);
-    println!("{tally:#?}\nin {:.1} s", since.elapsed().as_secs_f64());
+    let tally = seeds::play_many(base, count, play, Tally::add);
     let Tally { disk, .. } = tally;
     let exercised = [
         tally.crashes_in_create,
@@ -82,14 +53,11 @@ fn a_hundred_thousand_crash_schedules_with_fixed_seeds() {
 
 #[test]
 fn a_hundred_thousand_crash_schedules_with_seeds_of_the_commit() {
-    let (base, text) = base_seed();
-    println!("base seed {base} of {text:?}");
-    schedules(base, 100_000);
+    schedules(seeds::base_seed(), 100_000);
 }
 
 #[test]
 #[ignore = "plays one schedule: JOULEBOOK_SCHEDULE=seed"]
 fn one_schedule() {
-    let seed = std::env::var("JOULEBOOK_SCHEDULE").expect("JOULEBOOK_SCHEDULE=seed").parse().expect("a seed");
-    println!("{:#?}", play(seed).unwrap());
+    println!("{:#?}", play(seeds::one_seed()).unwrap());
 }

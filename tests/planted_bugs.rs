@@ -112,7 +112,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         what: "ledger: seals found in a recovery are not written down",
-        file: "src/node/durable/mod.rs",
+        file: "src/node/durable/outlet.rs",
         right: "Pending::Until(seals) => seals.push(seal),",
         wrong: "Pending::Until(_) => {}",
         caught_by: LIVES,

@@ -268,6 +268,19 @@ impl<S: Storage> Journal<S> {
         if self.acknowledged < self.next - 1 { self.mark(Kind::Mark) } else { Ok(()) }
     }
 
+    /// Makes everything durable that the policy leaves to the system; otherwise there is nothing to do.
+    ///
+    /// # Errors
+    /// The disk failed, now or before; that is final.
+    pub fn sync_all(&mut self) -> Result<(), JournalError> {
+        self.check_going()?;
+        let synced = if self.synced < self.next - 1 { self.sync() } else { Ok(()) };
+        if let Err(error) = &synced {
+            self.stopped = Some(error.to_string());
+        }
+        synced
+    }
+
     /// Writes an empty frame and makes it durable.
     fn mark(&mut self, kind: Kind) -> Result<(), JournalError> {
         let mut frame = FrameBuffer::new();

@@ -18,7 +18,7 @@ use joulebook::workload::{Chaos, ChaosProfile};
 use std::sync::Arc;
 
 const BEFORE: usize = 1_500;
-const FIRST: &str = "snapshot-0000000000";
+const FIRST: &str = "snapshot-0000001501";
 
 type Node = DurableNode<Optimized, SimStorage>;
 

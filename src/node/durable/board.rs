@@ -5,8 +5,7 @@ use crate::block::Tip;
 use crate::hash::Digest;
 use crate::journal::Written;
 use crate::types::Sequence;
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// How far everything is.
 #[derive(Clone, Debug, Default)]
@@ -37,8 +36,11 @@ pub struct Progress {
     pub wanted: Option<u64>,
     /// What they wanted to know.
     pub found: Option<(Tip, Digest)>,
-    /// One is being written: there may be more room when it is done.
-    pub snapshot_going: bool,
+    /// So many are being written: there may be more room when they are done.
+    pub snapshots_going: u32,
+    /// How often it was asked that all be durable, whatever the policy, and the last time that it was so.
+    pub sync_asked: u64,
+    pub synced: u64,
     /// Snapshots that were written since the ledger was opened.
     pub snapshots: u64,
     /// Why the last one was not written, if it was not.
@@ -48,6 +50,17 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// A snapshot is done with. One without threads was never going.
+    pub fn snapshot_ends(&mut self) {
+        self.snapshots_going = self.snapshots_going.saturating_sub(1);
+    }
+
+    /// The disk was too full for a snapshot.
+    pub fn snapshot_fails(&mut self, why: String) {
+        self.snapshot_failed = Some(why);
+        self.snapshot_ends();
+    }
+
     /// What whoever makes segments ahead looks at.
     fn of_segments(&self) -> (usize, usize, bool, bool, bool) {
         (self.ahead, self.allowed, self.full.is_some(), self.stopped.is_some(), self.closing)
@@ -112,9 +125,18 @@ impl Board {
             if let Some(found) = ready(&mut progress) {
                 return Ok(found);
             }
-            // Woken by every change; the time is for a thread that panicked and says nothing any more.
-            let waited = condition.wait_timeout(progress, Duration::from_millis(100));
-            progress = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+            progress = condition.wait(progress).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+}
+
+/// Held by a thread: should it panic, nobody waits for it.
+pub struct Guard(pub Arc<Board>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop(&"a thread of the ledger has panicked: this is a bug");
         }
     }
 }

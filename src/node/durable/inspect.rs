@@ -90,8 +90,8 @@ pub struct Frames {
 pub fn inspect<S: Storage>(storage: &S) -> Result<Inspected, DurableError> {
     let meta = directory::expect(storage, None)?;
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
-    let (heights, unfinished) = snapshot::find(&names);
-    let snapshots: Vec<SnapshotFile> = heights.iter().map(|&height| snapshot_file(storage, &meta, height)).collect();
+    let (found, unfinished) = snapshot::find(&names);
+    let snapshots: Vec<SnapshotFile> = found.iter().map(|&next| snapshot_file(storage, &meta, next)).collect();
     let files = journal::segments(storage, &meta.id)?;
     let gap = files.windows(2).rposition(|pair| pair[0].0 + 1 != pair[1].0);
     let begin = files.get(gap.map_or(0, |at| at + 1)).and_then(|(_, head)| head.as_ref().ok());
@@ -140,9 +140,9 @@ fn length<S: Storage>(storage: &S, name: &str) -> u64 {
     storage.open(name, Access::Read).and_then(|file| file.length()).unwrap_or(0)
 }
 
-fn snapshot_file<S: Storage>(storage: &S, meta: &Meta, height: u64) -> SnapshotFile {
-    let name = snapshot::name_of(height);
-    let state = snapshot::read(storage, height, &meta.id, &meta.params, true).map(|read| SnapshotHead {
+fn snapshot_file<S: Storage>(storage: &S, meta: &Meta, next: Sequence) -> SnapshotFile {
+    let name = snapshot::name_of(next);
+    let state = snapshot::read(storage, next, &meta.id, &meta.params, true).map(|read| SnapshotHead {
         blocks: read.head.tip.height(),
         next: read.head.next,
         time: read.head.time,

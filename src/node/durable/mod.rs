@@ -26,6 +26,7 @@ mod directory;
 mod error;
 mod inspect;
 mod measured;
+mod outlet;
 mod packed;
 mod recover;
 mod sessions;
@@ -41,7 +42,7 @@ pub use recover::Found;
 pub use sessions::Memory;
 
 use self::core::Core;
-use super::{BlockPolicy, BlockSink, Clock, Seal, SealPlan, SealTotals, Sealing};
+use super::{BlockPolicy, BlockSink, Clock, SealPlan, SealTotals, Sealing};
 use crate::block::{ChainParams, Tip};
 use crate::command::{Command, Refusal, Request};
 use crate::engine::Engine;
@@ -51,6 +52,7 @@ use crate::seal::Watch;
 use crate::types::Sequence;
 use crate::wire::{Answer, Refused, Reply};
 use board::Board;
+use outlet::{Outlet, Pending};
 use recover::{Recovered, Terms};
 use sessions::{Claim, Group, Part};
 use snapshot::Head;
@@ -162,46 +164,6 @@ pub struct DurableNode<E: Engine, S: Storage> {
     groups: Vec<Arc<Group>>,
 }
 
-/// Where sealed blocks go.
-struct Outlet<S: Storage> {
-    board: Arc<Board>,
-    tip: Tip,
-    /// Seals that are in the journal already.
-    known: u64,
-    /// Those that are not, until there is a journal to write to.
-    pending: Arc<Mutex<Pending<S>>>,
-}
-
-enum Pending<S: Storage> {
-    Until(Vec<Seal>),
-    Live(Handle<S>),
-    /// The ledger is only read.
-    Nobody,
-}
-
-impl<S: Storage> Outlet<S> {
-    fn sealed(&mut self, seal: Seal) -> Result<(), DurableError> {
-        let (header, record) = seal;
-        self.tip.extend(&header, header.hash());
-        if record.height >= self.known {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            match &mut *pending {
-                Pending::Until(seals) => seals.push(seal),
-                Pending::Live(handle) => handle.seal(seal)?,
-                Pending::Nobody => {}
-            }
-        }
-        let end = (self.tip.clone(), record.state_root);
-        self.board.say(|progress| {
-            if progress.wanted == Some(end.0.height()) {
-                progress.found = Some(end.clone());
-            }
-            progress.tip = Some(end);
-        });
-        Ok(())
-    }
-}
-
 impl<E: Engine, S: Storage> DurableNode<E, S> {
     /// Opens the ledger in a folder, of this chain if one is named. `progress` is told how much of it was carried out again.
     ///
@@ -248,6 +210,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             id: meta.id,
             every: options.snapshot_commands.max(1),
             taken_at,
+            written_at: 0,
             bytes_max: options.journal.bytes_max,
             kept: Arc::new(Mutex::new(kept)),
             beside: options.beside,
@@ -369,11 +332,16 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             }
         }
         if !self.commands.is_empty() {
-            let (written, held) = {
-                let progress = self.board.read();
-                (progress.frame, progress.held)
-            };
-            self.snapshots.want_if_due(core.next(), core.height, held, &self.board)?;
+            let written = self.board.read().frame;
+            let filling = core.node.filling.transactions;
+            let presses = self.snapshots.want_if_due(core.next(), core.height, filling, &self.board)?;
+            if presses {
+                if filling > 0 {
+                    core.node.close_block()?;
+                    core.height += 1;
+                }
+                self.snapshots.take_if_wanted(core, &group.parts, written + 1, handle, &self.board)?;
+            }
             let count = self.commands.len() as u32;
             packed::put_runs(&group, &core.sessions, &mut frame);
             frame.finish(Label { kind: Kind::Group, first, time, count });
@@ -499,7 +467,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         let (engine, sealed) = core.node.finish()?;
         self.snapshots.join()?;
         // All blocks are sealed, and their seals given to the journal.
-        handle.cover()?;
+        handle.sync()?;
         let (frame, (tip, state_root)) = self.board.wait(|progress| {
             let end = progress.tip.clone().filter(|(tip, _)| progress.sealed >= height && tip.height() == height);
             end.map(|end| (progress.frame, end))
@@ -554,6 +522,12 @@ fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
     let mut requests = GROUP_MAX.min(options.journal.payload_max() / packed::len_max(1));
     while requests > 1 && needed(requests) > most {
         requests /= 2;
+    }
+    if options.journal.bytes_max < 2 * options.journal.segment_bytes {
+        // What the current segment holds is never given up.
+        let (given, least) = (options.journal.bytes_max, 2 * options.journal.segment_bytes);
+        let text = format!("a journal of at most {given} bytes: with its segments, at least {least} are needed");
+        return Err(DurableError::Options(text));
     }
     if requests == 0 || needed(requests) > most {
         let (given, needed) = (options.journal.segment_bytes, 2 * needed(1));

@@ -88,20 +88,22 @@ struct Start<E> {
 /// What is damaged, missing, or not as it was sealed, by name.
 pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<Recovered<E>, DurableError> {
     let Terms { meta, policy, memory, watch, sink, progress } = terms;
+    // Who was let in before stays, whatever the limit is now.
+    let (clients_max, memory) = (memory.clients_max, Memory { clients_max: u32::MAX, ..memory });
     let mut found = Found::default();
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
-    let (heights, _) = snapshot::find(&names);
+    let (snapshots, _) = snapshot::find(&names);
     let mut newest: Option<Snapshot> = None;
     let mut kept = Vec::new();
-    for height in heights {
+    for next in snapshots {
         // Of the older one, which is there in case, the head is enough.
         let whole = newest.is_none();
-        match snapshot::read(storage, height, &meta.id, &meta.params, whole) {
+        match snapshot::read(storage, next, &meta.id, &meta.params, whole) {
             Ok(snapshot) => {
-                kept.push(Kept { height, frame: snapshot.head.frame });
+                kept.push(Kept { next, frame: snapshot.head.frame });
                 newest.get_or_insert(snapshot);
             }
-            Err(why) => found.damaged.push(format!("{}: {why}", snapshot::name_of(height))),
+            Err(why) => found.damaged.push(format!("{}: {why}", snapshot::name_of(next))),
         }
     }
     if meta.from_state && newest.is_none() {
@@ -179,6 +181,7 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
     if let Some(error) = failed {
         return Err(error);
     }
+    core.sessions.limit_clients(clients_max);
     // Whatever is wrong with a block is known before anything is written.
     core.node.wait_for_station()?;
     (found.frames, found.bytes) = (again.frames, again.payload_bytes);

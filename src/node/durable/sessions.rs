@@ -136,6 +136,11 @@ impl Sessions {
         }
     }
 
+    /// From now on, no more clients are let in than so many.
+    pub fn limit_clients(&mut self, most: u32) {
+        self.memory.clients_max = most;
+    }
+
     fn find(&self, client: u64) -> Option<u32> {
         if self.sessions.get(self.recent as usize).is_some_and(|recent| recent.client == client) {
             return Some(self.recent);

@@ -46,8 +46,8 @@ const ORDER_LEN: usize = 24;
 /// A snapshot that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Blocks before it.
-    pub height: u64,
+    /// Sequence of the next command: what it is named after. Two snapshots may have as many blocks before them.
+    pub next: Sequence,
     /// The journal is read from this frame on; frames before it are not needed.
     pub frame: u64,
 }
@@ -69,21 +69,21 @@ pub struct Head {
     pub state_root: Digest,
 }
 
-/// The name of the snapshot after so many blocks.
-pub fn name_of(height: u64) -> String {
-    format!("{NAME}{height:010}")
+/// The name of the snapshot before this command.
+pub fn name_of(next: Sequence) -> String {
+    format!("{NAME}{next:010}")
 }
 
-/// The heights of the snapshots among these names, newest first, and what is left of one that was not finished.
+/// The next commands of the snapshots among these names, newest first, and what is left of one that was not finished.
 pub fn find(names: &[String]) -> (Vec<u64>, Vec<&String>) {
-    let height = |name: &String| {
-        let height = name.strip_prefix(NAME)?.parse().ok()?;
-        (*name == name_of(height)).then_some(height)
+    let next = |name: &String| {
+        let next = name.strip_prefix(NAME)?.parse().ok()?;
+        (*name == name_of(next)).then_some(next)
     };
-    let mut heights: Vec<u64> = names.iter().filter_map(height).collect();
-    heights.sort_unstable_by(|a, b| b.cmp(a));
+    let mut found: Vec<Sequence> = names.iter().filter_map(next).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
     let unfinished = names.iter().filter(|name| name.starts_with(NAME) && name.ends_with(PART)).collect();
-    (heights, unfinished)
+    (found, unfinished)
 }
 
 /// Whether this is the name of one, or of a part of one.
@@ -144,7 +144,7 @@ pub fn write<S: Storage, E: Engine>(
     sessions: &Sessions,
     leisure: u32,
 ) -> Result<Kept, DurableError> {
-    let name = name_of(head.tip.height());
+    let name = name_of(head.next);
     let part = format!("{name}{PART}");
     let failed = |action| DurableError::disk(action, &part);
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
@@ -156,7 +156,7 @@ pub fn write<S: Storage, E: Engine>(
     file.sync().map_err(failed("syncing"))?;
     storage.rename(&part, &name).map_err(failed("renaming"))?;
     storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
-    Ok(Kept { height: head.tip.height(), frame: head.frame })
+    Ok(Kept { next: head.next, frame: head.frame })
 }
 
 fn fill<F: StoredFile, E: Engine>(
@@ -284,12 +284,12 @@ pub struct Snapshot {
 /// Why it cannot be used, in words.
 pub fn read<S: Storage>(
     storage: &S,
-    height: u64,
+    next: Sequence,
     id: &JournalId,
     params: &ChainParams,
     whole: bool,
 ) -> Result<Snapshot, String> {
-    let name = name_of(height);
+    let name = name_of(next);
     let file = storage.open(&name, Access::Read).map_err(|error| format!("it cannot be opened: {error}"))?;
     let length = file.length().map_err(|error| format!("it has no length: {error}"))?;
     let read = |offset: u64, length: u64| -> Result<Buffer, String> {
@@ -334,7 +334,10 @@ pub fn read<S: Storage>(
         }
     }
     let tip = Tip::decode(*params, fixed[64..120].try_into().expect("its length"));
-    let tip = tip.filter(|tip| tip.height() == height && long(32) == height).ok_or("its end of the chain is none")?;
+    let tip = tip.filter(|tip| tip.height() == long(32)).ok_or("its end of the chain is none")?;
+    if long(40) != next {
+        return Err(format!("it is the snapshot before command {}", long(40)));
+    }
     let stats = MarketStats {
         last: word(152) as i32,
         high: word(156) as i32,
@@ -479,14 +482,14 @@ mod tests {
         let params = ChainParams::fixed(rules, 0x207f_ffff);
         let head = Head { id: ID, next: 7, time: 5, frame: 3, tip: Tip::genesis(params), state_root: [9; 32] };
         let disk = SimStorage::new(1, SECTOR);
-        assert_eq!(write(&disk, &head, &engine, &sessions, 0).unwrap(), Kept { height: 0, frame: 3 });
+        assert_eq!(write(&disk, &head, &engine, &sessions, 0).unwrap(), Kept { next: 7, frame: 3 });
         (disk, engine, params, head)
     }
 
     #[test]
     fn what_is_written_is_read() {
         let (disk, engine, params, head) = written();
-        let snapshot = read(&disk, 0, &ID, &params, true).unwrap();
+        let snapshot = read(&disk, 7, &ID, &params, true).unwrap();
         assert_eq!((&snapshot.head, snapshot.stats), (&head, engine.stats()));
         let restored =
             Optimized::restore(params.rules, snapshot.stats, snapshot.accounts(), snapshot.orders()).unwrap();
@@ -494,20 +497,20 @@ mod tests {
         let sessions = snapshot.sessions(Memory::default()).unwrap();
         assert_eq!(sessions.clients().collect::<Vec<_>>(), [(1, 4), (0, 4)]);
         assert!(sessions.answer(6).is_some_and(|events| matches!(events, [Event::Rested { price: 10, .. }])));
-        assert_eq!(read(&disk, 0, &ID, &params, false).unwrap().head, head);
-        let other = read(&disk, 0, &JournalId([0; 16]), &params, true);
+        assert_eq!(read(&disk, 7, &ID, &params, false).unwrap().head, head);
+        let other = read(&disk, 7, &JournalId([0; 16]), &params, true);
         assert_eq!(other.err().unwrap(), "it belongs to another ledger");
     }
 
     #[test]
     fn every_bit_counts() {
         let (disk, _, params, _) = written();
-        let name = name_of(0);
+        let name = name_of(7);
         let bits = 8 * disk.bytes(&name).len() as u64;
         assert_eq!(bits, 8 * 3 * SECTOR as u64, "a head, a body and a table");
         for bit in 0..bits {
             disk.flip_bit(&name, bit);
-            assert!(read(&disk, 0, &ID, &params, true).is_err(), "bit {bit}");
+            assert!(read(&disk, 7, &ID, &params, true).is_err(), "bit {bit}");
             disk.flip_bit(&name, bit);
         }
     }

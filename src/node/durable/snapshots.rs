@@ -1,12 +1,11 @@
 //! When snapshots are taken, and what follows from one: the oldest goes, and with it what only it needed of the journal.
 
 use super::DurableError;
-use super::board::Board;
+use super::board::{Board, Guard, Progress};
 use super::core::Core;
 use super::sessions::{Part, Sessions};
 use super::snapshot::{self, Head, Kept};
 use super::writer::{Handle, LEISURE};
-use crate::command::Command;
 use crate::engine::Engine;
 use crate::journal::JournalId;
 use crate::journal::storage::Storage;
@@ -27,6 +26,8 @@ pub struct Snapshots<S> {
     pub every: u64,
     /// The next command when the last one was taken.
     pub taken_at: Sequence,
+    /// Bytes that the journal had written when the last one was due.
+    pub written_at: u64,
     /// What the journal may have.
     pub bytes_max: u64,
     /// Those that are there, newest first.
@@ -41,18 +42,36 @@ pub struct Snapshots<S> {
 }
 
 impl<S: Storage> Snapshots<S> {
-    /// Asks for the end of the chain at the next block, if a snapshot is due and none is being written.
-    pub fn want_if_due(&mut self, next: Sequence, height: u64, held: u64, board: &Board) -> Result<(), DurableError> {
+    /// Asks for the end of the chain at the next block, if a snapshot is due and none is being written. Says whether it is pressing:
+    /// then that block is closed now, or, without a transaction in it, none is waited for. `filling` is that block's transactions.
+    pub fn want_if_due(
+        &mut self,
+        next: Sequence,
+        height: u64,
+        filling: u32,
+        board: &Board,
+    ) -> Result<bool, DurableError> {
+        let (held, written) = {
+            let progress = board.read();
+            (progress.held, progress.written.bytes)
+        };
         let since = next - self.taken_at;
-        // Where the journal is half full, an eighth of what it may have is enough.
-        let pressed = held > self.bytes_max / 2 && since >= self.bytes_max / 8 / Command::SHORT_MAX as u64;
-        if since < self.every && !pressed || self.job.as_ref().is_some_and(|job| !job.is_finished()) {
-            return Ok(());
+        // Where the journal is half full, an eighth of what it may have is enough. And commands that are all refused close no block.
+        let pressed = held > self.bytes_max / 2 && written - self.written_at >= self.bytes_max / 8;
+        let presses = pressed || since / 2 >= self.every;
+        if (since < self.every && !pressed) || self.job.as_ref().is_some_and(|job| !job.is_finished()) {
+            return Ok(false);
         }
         self.join()?;
-        self.due = Some(height + 1);
-        board.say(|progress| (progress.wanted, progress.found) = (Some(height + 1), None));
-        Ok(())
+        self.written_at = written;
+        let at = height + u64::from(!presses || filling > 0);
+        self.due = Some(at);
+        board.say(|progress| {
+            progress.wanted = Some(at);
+            // It may be there already, and be followed by others before anybody looks.
+            progress.found = progress.tip.clone().filter(|(tip, _)| tip.height() == at);
+        });
+        Ok(presses)
     }
 
     /// Waits for the one that is being written.
@@ -91,7 +110,7 @@ impl<S: Storage> Snapshots<S> {
         let files = Files { leisure: if self.beside { LEISURE } else { 0 }, ..self.files() };
         let (handle, board, failed) = (handle.clone(), board.clone(), board.clone());
         let write = move || {
-            handle.cover()?;
+            handle.sync()?;
             // Nobody may find it before the block that it stands on, and all commands in it, are durable.
             let end = board.wait(|progress| {
                 let sealed = progress.sealed >= height;
@@ -106,8 +125,9 @@ impl<S: Storage> Snapshots<S> {
         if !self.beside {
             return write();
         }
-        failed.say(|progress| progress.snapshot_going = true);
+        failed.say(|progress| progress.snapshots_going += 1);
         self.job = Some(std::thread::spawn(move || {
+            let _guard = Guard(failed.clone());
             if let Err(error) = write() {
                 failed.stop(&error);
             }
@@ -138,19 +158,19 @@ impl<S: Storage> Files<S> {
             Err(DurableError::Disk { source, file, action }) if is_full(source.kind()) => {
                 snapshot::remove_unfinished(&self.storage)?;
                 let why = DurableError::Disk { source, file, action }.to_string();
-                board.say(|progress| (progress.snapshot_failed, progress.snapshot_going) = (Some(why), false));
+                board.say(|progress| progress.snapshot_fails(why));
                 return Ok(());
             }
             written => written?,
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|older| older.height != written.height);
+        kept.retain(|older| older.next != written.next);
         kept.insert(0, written);
         kept.truncate(KEPT);
         let names = self.storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
-        for height in snapshot::find(&names).0 {
-            if kept.iter().all(|kept| kept.height != height) {
-                let name = snapshot::name_of(height);
+        for next in snapshot::find(&names).0 {
+            if kept.iter().all(|kept| kept.next != next) {
+                let name = snapshot::name_of(next);
                 self.storage.remove(&name).map_err(DurableError::disk("removing", &name))?;
             }
         }
@@ -158,7 +178,7 @@ impl<S: Storage> Files<S> {
         board.say(|progress| (progress.snapshots, progress.snapshot_failed) = (progress.snapshots + 1, None));
         // Without an older one the journal is all there is, should this one be damaged.
         if kept.len() < KEPT {
-            board.say(|progress| progress.snapshot_going = false);
+            board.say(Progress::snapshot_ends);
             return Ok(());
         }
         handle.keep(&kept[KEPT - 1])

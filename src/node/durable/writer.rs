@@ -1,7 +1,7 @@
 //! Writes the journal: groups and seals in, progress out. Here, or on a thread beside.
 
 use super::DurableError;
-use super::board::{Board, Progress};
+use super::board::{Board, Guard, Progress};
 use super::snapshot::Kept;
 use crate::block::{Header, SealRecord};
 use crate::journal::storage::Storage;
@@ -77,6 +77,14 @@ impl<S: Storage> Writer<S> {
         if self.waits() { self.journal.cover() } else { Ok(()) }
     }
 
+    /// Makes everything durable, whatever the policy.
+    fn sync(&mut self, ticket: u64) -> Result<(), JournalError> {
+        self.journal.cover()?;
+        self.journal.sync_all()?;
+        self.board.say(|progress| progress.synced = ticket);
+        Ok(())
+    }
+
     fn waits(&self) -> bool {
         let waits =
             |frames: &VecDeque<(u64, u64)>| frames.back().is_some_and(|last| last.0 > self.journal.acknowledged());
@@ -113,6 +121,8 @@ enum Message {
     Group(Box<FrameBuffer>, Sequence),
     Seal(Box<Seal>),
     Keep(u64),
+    /// Its ticket is said when all that was sent before is durable.
+    Sync(u64),
 }
 
 /// Where the journal is written.
@@ -160,6 +170,7 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
     let (emptied, spare_frames) = channel();
     let (spares, maker_board) = (writer.journal.spares().clone(), board.clone());
     let makes = std::thread::spawn(move || {
+        let _guard = Guard(maker_board.clone());
         let due = |progress: &mut Progress| {
             let due = progress.ahead < AHEAD && progress.allowed > progress.ahead && progress.full.is_none();
             (due || progress.closing).then_some(progress.closing)
@@ -185,7 +196,11 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
             }
         }
     });
-    let writes = std::thread::spawn(move || write_beside(writer, &messages, &emptied));
+    let guard = Guard(board.clone());
+    let writes = std::thread::spawn(move || {
+        let _guard = guard;
+        write_beside(writer, &messages, &emptied);
+    });
     let spare_frames = Arc::new(Mutex::new(spare_frames));
     (Handle { way: Way::Beside { to, spare_frames }, board }, Threads(vec![makes, writes]))
 }
@@ -207,12 +222,13 @@ fn write_beside<S: Storage>(mut writer: Writer<S>, messages: &Receiver<Message>,
             }
             Message::Seal(seal) => writer.seal(&seal),
             Message::Keep(frame) => writer.journal.prune(frame),
+            Message::Sync(ticket) => writer.sync(ticket),
         };
         if writer.told(done).is_err() {
             return;
         }
         if keeps {
-            writer.board.say(|progress| progress.snapshot_going = false);
+            writer.board.say(Progress::snapshot_ends);
         }
     }
 }
@@ -291,6 +307,23 @@ impl<S: Storage> Handle<S> {
         }
     }
 
+    /// Makes everything that was given to the journal by now durable, whatever the policy, and waits for that: before something else
+    /// that is durable relies on it.
+    pub fn sync(&self) -> Result<(), DurableError> {
+        let ticket = {
+            let mut progress = self.board.read();
+            progress.sync_asked += 1;
+            progress.sync_asked
+        };
+        match &self.way {
+            Way::Here(writer) => here(writer, |writer| writer.sync(ticket)),
+            Way::Beside { to, .. } => {
+                self.send(to, Message::Sync(ticket))?;
+                self.board.wait(|progress| (progress.synced >= ticket).then_some(()))
+            }
+        }
+    }
+
     /// Waits until a group is sure to find room: so many bytes, with all that is on its way.
     ///
     /// # Errors
@@ -318,7 +351,7 @@ impl<S: Storage> Handle<S> {
         }
         self.board.wait(|progress| match &progress.full {
             _ if !lacks(progress) => Some(Ok(())),
-            _ if progress.snapshot_going => None,
+            _ if progress.snapshots_going > 0 => None,
             _ if progress.allowed == 0 => Some(Err(limit(progress.held))),
             Some(why) => Some(Err(DurableError::Full { why: why.clone() })),
             None => None,
