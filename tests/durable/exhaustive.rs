@@ -256,7 +256,7 @@ fn folders_that_are_no_such_ledger_are_refused_by_name_and_left_as_they_are() {
         change(&disk);
         let before = everything(&disk);
         let error = open(&disk, params).err().expect("it is refused").to_string();
-        let looked = look(&disk, params).err().expect("it is refused").to_string();
+        let looked = look(&disk, params).expect_err("it is refused").to_string();
         assert_eq!(error, looked);
         assert!(before == everything(&disk), "it was changed: {error}");
         error
