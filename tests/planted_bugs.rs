@@ -45,7 +45,7 @@ const BUGS: &[Bug] = &[
         file: "src/node/durable/mod.rs",
         right: "let acknowledged = self.acknowledged();\n        let sessions",
         wrong: "let acknowledged = self.next() - 1;\n        let sessions",
-        caught_by: DURABLE,
+        caught_by: LIVES,
     },
     Bug {
         what: "ledger: a snapshot has its name before it is durable",
