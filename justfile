@@ -20,7 +20,7 @@ deep:
 test:
     cargo test
 
-# 54 million random commands on both engines, then 32 planted bugs
+# 54 million random commands on both engines, then the planted bugs
 test-long:
     cargo test --test differential -- --ignored --nocapture
     cargo test --test planted_bugs -- --ignored --nocapture

@@ -73,7 +73,8 @@ pub struct DurableOptions {
     pub journal: Options,
     /// How much is remembered for requests that are sent again.
     pub memory: Memory,
-    /// A snapshot is due after so many commands, at the end of a block; and when the journal has half of the bytes that it may have.
+    /// A snapshot is due after so many commands, at the end of a block; and when the journal has half of the bytes that it may have
+    /// and has grown by an eighth of them since the last one.
     pub snapshot_commands: u64,
     /// Whether journal, sealing and snapshots have threads of their own.
     pub beside: bool,
@@ -144,7 +145,7 @@ enum Asked {
 }
 
 /// See the module. Drop it or [`stop`](DurableNode::stop) it: only the latter answers everything, seals the last block and writes a
-/// snapshot. Nothing that was acknowledged is lost either way.
+/// snapshot. Nothing that was acknowledged is lost either way. A drop cancels the watch that the node was given.
 pub struct DurableNode<E: Engine, S: Storage> {
     /// Taken when it stops.
     core: Option<Core<E>>,
@@ -196,9 +197,6 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             &mut *pending.lock().unwrap_or_else(PoisonError::into_inner),
             Pending::Live(handle.clone()),
         );
-        if let Pending::Until(seals) = first {
-            seals.into_iter().try_for_each(|seal| handle.seal(seal))?;
-        }
         if options.beside
             && let Sealing::Here { station, .. } = core.node.sealing
         {
@@ -234,6 +232,12 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             asked: Vec::new(),
             groups: Vec::new(),
         };
+        // Only now: should that fail, the node's end is that of its threads, too. They wait for the last handle to be gone.
+        drop(pending);
+        if let Pending::Until(seals) = first {
+            let handle = node.handle.as_ref().expect("it was just made");
+            seals.into_iter().try_for_each(|seal| handle.seal(seal))?;
+        }
         Ok((node, found))
     }
 

@@ -29,7 +29,7 @@ pub struct Found {
     pub commands: u64,
     /// Blocks whose seals were derived again and compared.
     pub blocks: u64,
-    /// Frames of the journal that were read for that, and bytes in them.
+    /// Frames of the journal that were read for that.
     pub frames: u64,
     /// Bytes in them.
     pub bytes: u64,
