@@ -14,10 +14,13 @@ use crate::types::{AccountId, Address, OrderId, Rules, SelfTrade, Side, Ticks, T
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The readable engine.
+pub type Baseline = Market<MapLedger>;
+
+/// The same over any ledger, so that a ledger that is looked at can take its place.
 #[derive(Clone)]
-pub struct Baseline {
+pub struct Market<L> {
     rules: Rules,
-    ledger: MapLedger,
+    ledger: L,
     /// Resting orders by side, best price first and oldest first within a price.
     books: [VecDeque<Order>; 2],
     stats: MarketStats,
@@ -31,12 +34,12 @@ struct Order {
     wh: Wh,
 }
 
-impl Engine for Baseline {
+impl<L: Ledger> Engine for Market<L> {
     fn new(rules: Rules) -> Self {
         rules.validate().expect("valid market rules");
-        let mut ledger = MapLedger::new(&rules);
+        let mut ledger = L::new(&rules);
         open_genesis(&mut ledger, &rules);
-        Baseline { rules, ledger, books: Default::default(), stats: MarketStats::default() }
+        Market { rules, ledger, books: Default::default(), stats: MarketStats::default() }
     }
 
     fn restore(
@@ -46,7 +49,7 @@ impl Engine for Baseline {
         orders: impl Iterator<Item = (Side, OrderView)>,
     ) -> Result<Self, RestoreError> {
         rules.validate()?;
-        let ledger = MapLedger::restore(&rules, accounts)?;
+        let ledger = L::restore(&rules, accounts)?;
         let mut books = [VecDeque::new(), VecDeque::new()];
         let mut check = OrderCheck::new(&rules, ledger.accounts());
         for (side, view) in orders {
@@ -61,7 +64,7 @@ impl Engine for Baseline {
                 return Err(RestoreError::OrderTwice { order });
             }
         }
-        Ok(Baseline { rules, ledger, books, stats })
+        Ok(Market { rules, ledger, books, stats })
     }
 
     fn rules(&self) -> &Rules {
@@ -132,7 +135,7 @@ impl Engine for Baseline {
     }
 }
 
-impl Baseline {
+impl<L: Ledger> Market<L> {
     fn carry_out(&mut self, sequence: u64, command: &Command, events: &mut Vec<Event>) -> Result<(), Reject> {
         match *command {
             Command::Place(order) => self.place(OrderId(sequence), order, events),

@@ -10,6 +10,7 @@ use joulebook::hash::Digest;
 use joulebook::journal::sim::SimStorage;
 use joulebook::journal::storage::SECTOR;
 use joulebook::journal::{JournalId, Kind, Options, SyncPolicy, scan};
+use joulebook::measure::{Probe, Stage, StageTimes};
 use joulebook::node::durable::{DurableError, DurableNode, DurableOptions, Memory};
 use joulebook::node::verify::{Verified, VerifyError, verify};
 use joulebook::node::{BlockPolicy, BlockSink, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
@@ -36,12 +37,14 @@ struct Played {
     file: Vec<u8>,
     totals: SealTotals,
     digest: Digest,
+    looked_at: Option<StageTimes>,
 }
 
 impl EngineVisitor for Play<'_> {
     type Output = Played;
 
-    fn visit<E: Engine>(self) -> Played {
+    fn visit<E: Engine, P: Probe>(self) -> Played {
+        P::start(2);
         let params = ChainParams { retarget: self.retarget, ..ChainParams::fixed(self.profile.rules, BITS) };
         let writer = Arc::new(Mutex::new(Some(ChainWriter::create(Shared::default(), &params).unwrap())));
         let file = writer.lock().unwrap().as_ref().unwrap().get_ref().clone();
@@ -52,7 +55,8 @@ impl EngineVisitor for Play<'_> {
         let policy = BlockPolicy { transactions: self.transactions, interval: self.interval, plan: self.stack.plan };
         let clock = Clock::Simulated { start: 1_800_000_000_000_000_000, step: 10_000_000 };
         let never = Arc::new(Watch::new());
-        let mut node = Node::new(E::new(self.profile.rules), 1, params, policy, clock, never, Some(sink));
+        let node = Node::new(E::new(self.profile.rules), 1, params, policy, clock, never, Some(sink));
+        let mut node = node.probed::<P>();
         // Uneven batches, so that blocks end within them.
         for batch in self.commands.chunks(37) {
             node.submit(batch, 1).unwrap();
@@ -60,7 +64,7 @@ impl EngineVisitor for Play<'_> {
         let (engine, totals) = node.finish().unwrap();
         writer.lock().unwrap().take().unwrap().finish().unwrap();
         let file = file.0.lock().unwrap().clone();
-        Played { file, totals, digest: state_digest(&engine) }
+        Played { file, totals, digest: state_digest(&engine), looked_at: P::finish() }
     }
 }
 
@@ -113,6 +117,23 @@ fn every_stack_seals_the_same_chain() {
                 first = Some(played);
             }
         }
+    }
+}
+
+#[test]
+fn a_stack_that_is_looked_at_seals_the_same_chain() {
+    for stack in Stack::LADDER {
+        let profile = ChaosProfile::by_number(1);
+        let commands = Chaos::new(profile, 11).commands(20_000);
+        let play = || Play { stack, profile, commands: &commands, transactions: 600, interval: None, retarget: None };
+        let plain = stack.engine.visit(play());
+        let looked_at = stack.engine.visit_probed(play());
+        assert!(plain.file == looked_at.file && plain.digest == looked_at.digest, "{}: not the same", stack.name);
+        assert_eq!(plain.looked_at, None);
+        let times = looked_at.looked_at.expect("it was looked at");
+        // How they divide is for runs that are long enough; here they were found at all.
+        let market = times.stage_ns[Stage::Match] + times.stage_ns[Stage::Tokens];
+        assert!(market > 0.0 && times.stage_ns[Stage::Wait] > 0.0, "{}: {times:?}", stack.name);
     }
 }
 

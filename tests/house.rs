@@ -10,6 +10,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "hash/avx2.rs",
     "hash/avx512.rs",
     "hash/sha_ni.rs",
+    "measure/clock.rs",
     "optimized/book/arena.rs",
     "optimized/book/ladder.rs",
     "optimized/prefetch.rs",

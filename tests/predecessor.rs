@@ -191,6 +191,7 @@ fn options(scenarios: &[Kind]) -> Options {
         block_interval_ms: None,
         rounds: Some(2),
         quick: true,
+        attribution: false,
         chain: None,
         durable: None,
     }

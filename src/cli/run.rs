@@ -68,6 +68,9 @@ pub struct Run {
     /// A tenth of the operations, three rounds
     #[arg(long)]
     quick: bool,
+    /// Do not look from inside where the time of baseline and optimized stack goes (some seconds)
+    #[arg(long)]
+    no_attribution: bool,
     /// Write the report as JSON (joulebook.run.v1) to FILE; "-" is standard output, and the tables go to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -157,6 +160,7 @@ impl Run {
             block_interval_ms: self.block_interval_ms,
             rounds: self.rounds,
             quick: self.quick,
+            attribution: !self.no_attribution,
             chain: chain.map(Path::to_path_buf),
             durable: durable.map(|folder| DurableChoice { folder: folder.to_path_buf(), policy: self.sync }),
         }

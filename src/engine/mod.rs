@@ -3,6 +3,7 @@
 
 mod audit;
 mod ledger;
+mod probed;
 mod restore;
 mod view;
 
@@ -10,6 +11,7 @@ pub use audit::{audit, state_digest};
 pub use ledger::{
     AccountRecord, Balances, Escrow, Ledger, Settlement, apply_to_ledger, escrow_of, fee, insufficient, open_genesis,
 };
+pub use probed::Probed;
 pub use restore::{AccountCheck, OrderCheck, RestoreError};
 pub use view::{BestPrices, LevelView, MarketStats, OrderView};
 

@@ -13,6 +13,15 @@ pub fn process_cpu_seconds() -> Result<f64, String> {
     Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
+/// CPU ns of this thread so far.
+///
+/// # Errors
+/// Where the system has no such clock.
+pub fn thread_cpu_ns() -> Result<u64, String> {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
 /// Forgets the peak of the resident set, so that the next reading is of what comes now.
 ///
 /// # Errors

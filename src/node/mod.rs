@@ -17,14 +17,16 @@ pub mod verify;
 
 pub use clock::Clock;
 pub use stack::{Durability, EngineKind, EngineVisitor, SealPlan, Stack};
-pub use station::{BlockSink, ClosedBlock, NodeError, Seal, SealStation, SealTotals, StageTimes};
+pub use station::{BlockSink, ClosedBlock, NodeError, Seal, SealStation, SealTotals};
 
 use crate::block::ChainParams;
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
+use crate::measure::{Off, Probe, Stage};
 use crate::seal::Watch;
 use crate::types::{AccountId, Sequence, TimeNs};
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -45,8 +47,9 @@ pub struct BlockPolicy {
     pub plan: SealPlan,
 }
 
-/// An engine with its chain. Drop it or [`finish`](Node::finish) it: only the latter seals the last, partial block.
-pub struct Node<E: Engine> {
+/// An engine with its chain. Drop it or [`finish`](Node::finish) it: only the latter seals the last, partial block. `P` looks at
+/// where the time of the thread goes that submits.
+pub struct Node<E: Engine, P: Probe = Off> {
     engine: E,
     clock: Clock,
     next: Sequence,
@@ -58,6 +61,7 @@ pub struct Node<E: Engine> {
     /// In a replay: the sequences at which the next blocks were closed.
     closings: VecDeque<Sequence>,
     sample_latency: bool,
+    probe: PhantomData<P>,
 }
 
 enum Sealing {
@@ -113,7 +117,16 @@ impl<E: Engine> Node<E> {
             Sealing::Here { station: Box::new(station), spare: ClosedBlock::default() }
         };
         let filling = ClosedBlock::default();
-        Node { engine, clock, next, policy, filling, opened: 0, sealing, closings, sample_latency: false }
+        let (opened, sample_latency, probe) = (0, false, PhantomData);
+        Node { engine, clock, next, policy, filling, opened, sealing, closings, sample_latency, probe }
+    }
+}
+
+impl<E: Engine, P: Probe> Node<E, P> {
+    /// The same node, looked at by another probe from now on.
+    pub fn probed<Q: Probe>(self) -> Node<E, Q> {
+        let Node { engine, clock, next, policy, filling, opened, sealing, closings, sample_latency, .. } = self;
+        Node { engine, clock, next, policy, filling, opened, sealing, closings, sample_latency, probe: PhantomData }
     }
 
     /// From now on, the time from submission to sealed block is recorded for each call of [`submit`](Self::submit).
@@ -133,6 +146,7 @@ impl<E: Engine> Node<E> {
     /// # Errors
     /// The sealing of a block failed or was cancelled; the node must not be used any more then.
     pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
+        P::turn();
         let time = self.clock.read(self.next);
         self.close_if_old(time)?;
         if self.sample_latency {
@@ -175,7 +189,9 @@ impl<E: Engine> Node<E> {
         }
         let batch = Batch { first: self.next, time, commands: now };
         self.filling.transactions += self.engine.apply(batch, &mut self.filling.body.log);
+        P::lap(Stage::Match);
         self.filling.body.push(batch);
+        P::lap(Stage::Events);
         self.next += now.len() as Sequence;
         now.len()
     }
@@ -198,10 +214,13 @@ impl<E: Engine> Node<E> {
     }
 
     fn close_block(&mut self) -> Result<(), NodeError> {
-        self.engine.take_changed(&mut self.filling.changed);
-        self.filling.accounts = self.engine.accounts();
-        let full = std::mem::take(&mut self.filling);
-        self.filling = self.sealing.hand_over(full)?;
+        let Node { engine, filling, sealing, .. } = self;
+        P::rare(Stage::StateRoot, || {
+            engine.take_changed(&mut filling.changed);
+            filling.accounts = engine.accounts();
+        });
+        let full = std::mem::take(filling);
+        *filling = P::rare(Stage::Wait, || sealing.hand_over(full))?;
         Ok(())
     }
 
@@ -224,7 +243,8 @@ impl<E: Engine> Node<E> {
         if self.filling.transactions > 0 {
             self.close_block()?;
         }
-        Ok((self.engine, self.sealing.finish()?))
+        let Node { engine, sealing, .. } = self;
+        Ok((engine, P::rare(Stage::Wait, || sealing.finish())?))
     }
 }
 
@@ -233,7 +253,10 @@ impl Sealing {
         let (to, closed) = sync_channel::<ClosedBlock>(1);
         let (emptied, back) = channel();
         let thread = std::thread::spawn(move || {
-            for mut block in closed {
+            loop {
+                let since = Instant::now();
+                let Ok(mut block) = closed.recv() else { break };
+                station.waited(since.elapsed().as_nanos() as f64);
                 station.seal(&block)?;
                 block.clear();
                 // Nobody waits for buffers any more when the node finishes.

@@ -1,9 +1,10 @@
 //! A stack is a set of independent choices; the ladder goes from the baseline's choices to the optimized ones, one at a time.
 
-use crate::baseline::{Baseline, MapLedger};
-use crate::engine::Engine;
+use crate::baseline::{self, Baseline, MapLedger};
+use crate::engine::{Engine, Probed};
 use crate::journal::SyncPolicy;
-use crate::optimized::{Market, Optimized};
+use crate::measure::{Off, Probe, Sampled};
+use crate::optimized::{Columns, Market, Optimized};
 use crate::seal::Search;
 
 /// Which engine a stack runs.
@@ -151,17 +152,26 @@ pub trait EngineVisitor {
     /// What comes of it.
     type Output;
 
-    /// Does it.
-    fn visit<E: Engine>(self) -> Self::Output;
+    /// Does it. Whatever moves the engine is looked at by `P`.
+    fn visit<E: Engine, P: Probe>(self) -> Self::Output;
 }
 
 impl EngineKind {
     /// Calls `visitor` with this engine's type.
     pub fn visit<V: EngineVisitor>(self, visitor: V) -> V::Output {
         match self {
-            EngineKind::Baseline => visitor.visit::<Baseline>(),
-            EngineKind::BookOverMaps => visitor.visit::<Market<MapLedger>>(),
-            EngineKind::Optimized => visitor.visit::<Optimized>(),
+            EngineKind::Baseline => visitor.visit::<Baseline, Off>(),
+            EngineKind::BookOverMaps => visitor.visit::<Market<MapLedger>, Off>(),
+            EngineKind::Optimized => visitor.visit::<Optimized, Off>(),
+        }
+    }
+
+    /// The same, looked at from inside: over a ledger that tells its time from the market's.
+    pub fn visit_probed<V: EngineVisitor>(self, visitor: V) -> V::Output {
+        match self {
+            EngineKind::Baseline => visitor.visit::<baseline::Market<Probed<MapLedger>>, Sampled>(),
+            EngineKind::BookOverMaps => visitor.visit::<Market<Probed<MapLedger>>, Sampled>(),
+            EngineKind::Optimized => visitor.visit::<Market<Probed<Columns>>, Sampled>(),
         }
     }
 }

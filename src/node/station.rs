@@ -5,10 +5,9 @@ use super::stack::SealPlan;
 use crate::block::{Body, ChainParams, Header, SealRecord, StateTree, Target, Tip, merkle};
 use crate::engine::AccountRecord;
 use crate::hash::{Digest, Hashing, sha256d};
-use crate::measure::LatencyRecorder;
+use crate::measure::{LatencyRecorder, Stage, StageTimes};
 use crate::seal::{self, Sealed, Watch};
 use std::collections::VecDeque;
-use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,32 +50,10 @@ pub struct SealTotals {
     pub hashes: u64,
     /// Hash of the last header; before the first block, what that block's `previous` is.
     pub tip: Digest,
-    /// Wall time by stage.
+    /// Wall time by stage, until the last block was sealed; of a station beside, with its waiting for blocks.
     pub times: StageTimes,
     /// From submission to sealed block, in ns per operation, if sampled.
     pub latency: LatencyRecorder,
-}
-
-/// Wall nanoseconds by stage of sealing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct StageTimes {
-    /// Hashing transactions into leaves.
-    pub leaves_ns: u64,
-    /// Merkle tree over them.
-    pub merkle_ns: u64,
-    /// Account records and their tree.
-    pub state_root_ns: u64,
-    /// Nonce search.
-    pub search_ns: u64,
-}
-
-impl AddAssign for StageTimes {
-    fn add_assign(&mut self, other: StageTimes) {
-        self.leaves_ns += other.leaves_ns;
-        self.merkle_ns += other.merkle_ns;
-        self.state_root_ns += other.state_root_ns;
-        self.search_ns += other.search_ns;
-    }
 }
 
 /// Why a node stopped.
@@ -107,6 +84,21 @@ pub enum NodeError {
 
 /// A block's seal as it was recorded: all that a search would have to find again.
 pub type Seal = (Header, SealRecord);
+
+/// A block's time, divided up.
+struct Laps {
+    at: Instant,
+    times: StageTimes,
+}
+
+impl Laps {
+    /// What came since the last lap belongs to `stage`.
+    fn lap(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.times.stage_ns[stage] += now.duration_since(self.at).as_nanos() as f64;
+        self.at = now;
+    }
+}
 
 /// See the module.
 pub struct SealStation {
@@ -188,9 +180,10 @@ impl SealStation {
     /// # Errors
     /// Cancelled, or the sink failed; the station must not be used any more then.
     pub fn seal(&mut self, block: &ClosedBlock) -> Result<(), NodeError> {
-        let clock = Instant::now();
+        let began = Instant::now();
+        let mut clock = Laps { at: began, times: StageTimes::default() };
         let state_root = self.update_state(block.changed.iter().copied());
-        let after_state = clock.elapsed().as_nanos() as u64;
+        clock.lap(Stage::StateRoot);
 
         let (first_sequence, last_sequence) = block.body.sequences().expect("a closed block has transactions");
         let mut record = SealRecord {
@@ -206,10 +199,10 @@ impl SealStation {
         self.leaves.push(sha256d(&record.encode()));
         block.body.leaves(&mut self.leaves, self.hashing);
         debug_assert_eq!(self.leaves.len(), 1 + block.transactions as usize);
-        let after_leaves = clock.elapsed().as_nanos() as u64;
+        clock.lap(Stage::Leaves);
 
         let seal_branch = merkle::fold_with_first_branch(&mut self.leaves, self.hashing);
-        let after_merkle = clock.elapsed().as_nanos() as u64;
+        clock.lap(Stage::Merkle);
 
         let time = block.body.last_time().expect("a closed block has transactions");
         let header = self.tip.next(Header::seconds(time));
@@ -219,7 +212,7 @@ impl SealStation {
             None => seal::seal(header, &mut record, &seal_branch, &target, self.plan.search, &self.watch)
                 .ok_or(NodeError::Cancelled)?,
         };
-        let after_search = clock.elapsed().as_nanos() as u64;
+        clock.lap(Stage::Seal);
 
         if let Some(sink) = &mut self.sink {
             sink(&sealed.header, &record, &block.body)
@@ -230,17 +223,16 @@ impl SealStation {
             let waited_ns = now.duration_since(submitted).as_nanos() as u64;
             self.totals.latency.record_n(waited_ns, u64::from(operations));
         }
-        self.totals.times += StageTimes {
-            state_root_ns: after_state,
-            leaves_ns: after_leaves - after_state,
-            merkle_ns: after_merkle - after_leaves,
-            search_ns: after_search - after_merkle,
-        };
+        if self.sink.is_some() {
+            clock.lap(Stage::Journal);
+        }
         self.totals.blocks += 1;
         self.totals.transactions += u64::from(block.transactions);
         self.totals.hashes += sealed.hashes;
         self.totals.tip = sealed.hash;
         self.tip.extend(&sealed.header, sealed.hash);
+        clock.times.wall_ns = began.elapsed().as_nanos() as f64;
+        self.totals.times += &clock.times;
         Ok(())
     }
 
@@ -252,6 +244,12 @@ impl SealStation {
             return Err(NodeError::Differs { height: record.height, stored, derived });
         }
         Ok(Sealed { header, hash: header.hash(), hashes: 0 })
+    }
+
+    /// Counts the time that was waited for a block.
+    pub(super) fn waited(&mut self, ns: f64) {
+        self.totals.times.wall_ns += ns;
+        self.totals.times.stage_ns[Stage::Wait] += ns;
     }
 
     /// What was sealed.

@@ -2,7 +2,9 @@
 
 use super::format::{count, duration_ns, kwh, rate, three_digits, watt};
 use crate::node::Stack;
-use crate::scenario::{Component, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult};
+use crate::scenario::{
+    Attribution, Component, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult, StageShare,
+};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::collections::BTreeSet;
@@ -23,6 +25,9 @@ pub fn render(report: &RunReport, columns: u16, bold: bool) -> String {
     }
     if !report.ladder.is_empty() {
         page.ladder(&report.ladder, &mut out);
+    }
+    if !report.attribution.is_empty() {
+        page.attribution(&report.attribution, &mut out);
     }
     if !report.components.is_empty() {
         page.components(&report.components, report.bottleneck.as_deref(), &mut out);
@@ -216,6 +221,24 @@ impl Page {
         out.push_str(&self.table(&header, rungs.iter().map(row).collect(), &[0, 1, 5]));
     }
 
+    fn attribution(&self, attributions: &[Attribution], out: &mut String) {
+        self.heading("Where the time goes, by thread and stage", out);
+        let mut rows = Vec::new();
+        for Attribution { scenario, stack, threads, cost_of_looking, .. } in attributions {
+            for thread in threads {
+                let stages: Vec<String> = thread.stages.iter().map(stage).collect();
+                let looking = format!("{:+.1} %", 100.0 * (cost_of_looking.median - 1.0));
+                let each = duration_ns(thread.ns_per_operation);
+                rows.push(vec![scenario.clone(), stack.clone(), thread.name.clone(), each, stages.join(", "), looking]);
+            }
+        }
+        let header = ["scenario", "stack", "thread", "each", "of that", "looking costs"];
+        out.push_str(&self.table(&header, rows, &[0, 1, 2, 4]));
+        for Attribution { scenario, stack, bound_by, .. } in attributions {
+            self.paragraph(&format!("{scenario}, {stack}: bound by {bound_by}."), out);
+        }
+    }
+
     fn components(&self, components: &[Component], bottleneck: Option<&str>, out: &mut String) {
         self.heading("Components, dearest first, each by itself on one thread", out);
         let row = |indent: &str, part: &Component| {
@@ -297,6 +320,10 @@ fn rows(results: &[&ScenarioResult]) -> Vec<Vec<String>> {
     columns.iter().map(row).filter(says_something).collect()
 }
 
+fn stage(stage: &StageShare) -> String {
+    format!("{} {:.1} %", stage.name, 100.0 * stage.share)
+}
+
 fn error_rate(result: &ScenarioResult) -> String {
     if result.work.commands == 0 { "no commands".to_string() } else { format!("{:.3} %", 100.0 * result.error_rate) }
 }
@@ -341,6 +368,7 @@ mod tests {
             block_interval_ms: Some(1),
             rounds: Some(2),
             quick: true,
+            attribution: true,
             chain: None,
             durable: None,
         };

@@ -9,8 +9,8 @@ use super::{Component, Kind, ScenarioError};
 use crate::command::{self, Batch, Command};
 use crate::engine::Engine;
 use crate::event::EventLog;
-use crate::measure::median;
-use crate::node::{SealPlan, Stack, StageTimes};
+use crate::measure::{Stage, StageTimes, median};
+use crate::node::{SealPlan, Stack};
 use crate::optimized::Optimized;
 use crate::optimized::book::{Band, Book, Fill, NewOrder, Tag};
 use crate::types::Rules;
@@ -46,14 +46,14 @@ pub fn settlement_components(
     let mut times = StageTimes::default();
     for pass in 0..REPEATS {
         let round = pool.install(|| player.play(setting, &stack, stream, operations, 1, pass as u32))?;
-        times += round.sealed.expect("settlement seals blocks").times;
+        times += &round.sealed.expect("settlement seals blocks").times;
     }
-    let share = |ns: u64| ns as f64 / (trades * REPEATS as f64);
+    let share = |stage| times.stage_ns[stage] / (trades * REPEATS as f64);
     let mut sealing = vec![
-        component("leaves", "hashing its two transactions", share(times.leaves_ns)),
-        component("merkle", "its share of the Merkle tree", share(times.merkle_ns)),
-        component("state-root", "its share of hashing changed accounts", share(times.state_root_ns)),
-        component("nonce-search", "its share of the block's proof of work", share(times.search_ns)),
+        component("leaves", "hashing its two transactions", share(Stage::Leaves)),
+        component("merkle", "its share of the Merkle tree", share(Stage::Merkle)),
+        component("state-root", "its share of hashing changed accounts", share(Stage::StateRoot)),
+        component("nonce-search", "its share of the block's proof of work", share(Stage::Seal)),
     ];
     sealing.sort_by(dearest_first);
     let sealing_ns = sealing.iter().map(|part| part.ns_per_operation).sum();

@@ -14,7 +14,7 @@ use crate::engine::{Engine, state_digest};
 use crate::hash::sha256;
 use crate::journal::disk::Disk;
 use crate::journal::{JournalId, Options, SyncPolicy, frame};
-use crate::measure::LatencyRecorder;
+use crate::measure::{LatencyRecorder, Off};
 use crate::node::durable::{DurableError, DurableNode, DurableOptions, Memory, Stopped};
 use crate::node::{BlockPolicy, Stack};
 use crate::types::{AccountId, Sequence};
@@ -112,7 +112,7 @@ impl<E: Engine> Durable<'_, E> {
             ..taken.work
         };
         let (digest, sealed, journal) = (state_digest(&stopped.engine), Some(stopped.sealed), Some(journal));
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal })
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_times: None })
     }
 
     /// The latency pass: from submission to answer, at full load, and reads by themselves.
@@ -345,6 +345,7 @@ impl<E: Engine, T: Take> Ledger<'_, E, T> {
 
 impl<E: Engine, T: Take> Conductor for Ledger<'_, E, T> {
     type Engine = E;
+    type Probe = Off;
 
     fn engine(&self) -> &E {
         self.node.engine()

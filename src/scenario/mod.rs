@@ -1,9 +1,10 @@
 //! Floor 5: named scenarios over every stack.
 //!
 //! `run` drives; `player` plays a stream on one stack, timed or sampled; `durable` does so with a journal; `evidence` counts what it did and compares;
-//! `results` turns rounds into figures; `components` measures the parts of the work one by one; `outcome` is what comes
+//! `results` turns rounds into figures; `attribution` says where their time goes; `components` measures the parts of the work one by one; `outcome` is what comes
 //! of it. `books` is a run of its own, of many books in an exchange.
 
+mod attribution;
 mod books;
 mod books_report;
 mod chain;
@@ -22,7 +23,7 @@ pub use books::{BooksError, BooksOptions, run_books};
 pub use books_report::{BooksReport, BooksResult, BooksSettings};
 pub use options::{DurableChoice, Kind, Options, Progress, StackChoice};
 pub use outcome::{
-    Component, DurableSettings, Environment, JournalWork, Latency, Ratio, Reading, Resources, RunReport, Rung,
-    ScenarioResult, Settings, Work,
+    Attribution, Component, DurableSettings, Environment, JournalWork, Latency, Ratio, Reading, Resources, RunReport,
+    Rung, ScenarioResult, Settings, StageShare, ThreadTimes, Work,
 };
 pub use run::{ScenarioError, run};

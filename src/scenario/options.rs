@@ -83,6 +83,8 @@ pub struct Options {
     pub rounds: Option<u32>,
     /// Small sizes: a few seconds for everything.
     pub quick: bool,
+    /// Say where the time of baseline and optimized stack goes.
+    pub attribution: bool,
     /// Write the optimized stack's chain of the settlement scenario to this file.
     pub chain: Option<PathBuf>,
     /// Play the optimized stack with a journal, too, in the scenarios that seal blocks.

@@ -1,5 +1,6 @@
 //! What a run found: plain data with plain names. The JSON report is this, serialized; the text report is this, laid out.
 
+use crate::measure::Interval;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub struct RunReport {
     pub ratios: Vec<Ratio>,
     /// Baseline, then one change at a time; empty if not asked for.
     pub ladder: Vec<Rung>,
+    /// Where the wall time of each scenario and stack goes; empty if that was not asked for.
+    pub attribution: Vec<Attribution>,
     /// What one settled trade costs, part by part, dearest first; empty if `settlement` did not run.
     pub components: Vec<Component>,
     /// The dearest component and why it is, in words, computed from `components`.
@@ -261,6 +264,56 @@ pub struct Rung {
     pub step: f64,
     /// Against the baseline.
     pub total: f64,
+}
+
+/// Where the wall time of one scenario on one stack goes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attribution {
+    /// The scenario.
+    pub scenario: String,
+    /// The stack's name.
+    pub stack: String,
+    /// Operations of all rounds that were looked at.
+    pub operations: u64,
+    /// Wall seconds of these rounds.
+    pub wall_seconds: f64,
+    /// The threads that do the work; those of a pool that helps one of them count as that one.
+    pub threads: Vec<ThreadTimes>,
+    /// The thread that waits least, and what it does, in words.
+    pub bound_by: String,
+    /// Wall time of a round that is looked at over that of one that is not, median of the pairs.
+    pub cost_of_looking: Interval,
+    /// Pairs of rounds, one of each.
+    pub pairs: u32,
+}
+
+/// A thread's time.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadTimes {
+    /// `engine` or `sealer`.
+    pub name: String,
+    /// What it does, in words.
+    pub what: String,
+    /// Wall nanoseconds per operation, waiting included.
+    pub ns_per_operation: f64,
+    /// Its stages in the order of the work, and what is in none of them. Their shares sum to 1.
+    pub stages: Vec<StageShare>,
+}
+
+/// One stage of a thread's time.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageShare {
+    /// Its name, or [`StageShare::UNATTRIBUTED`].
+    pub name: String,
+    /// Wall nanoseconds per operation. Stages of a batch are sampled: what is unattributed may be a little below zero.
+    pub ns_per_operation: f64,
+    /// Share of the thread's wall time.
+    pub share: f64,
+}
+
+impl StageShare {
+    /// Time that is in no stage.
+    pub const UNATTRIBUTED: &'static str = "unattributed";
 }
 
 /// One part of the work, measured by itself on one thread.

@@ -8,13 +8,14 @@ use crate::command::{Batch, Command};
 use crate::engine::{Engine, state_digest};
 use crate::event::EventLog;
 use crate::hash::Digest;
-use crate::measure::{LatencyRecorder, process_cpu_seconds};
+use crate::measure::{LatencyRecorder, Probe, Stage, StageTimes, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use crate::seal::Watch;
 use crate::types::{Sequence, TimeNs};
 use crate::workload::{Op, Stream};
 use rayon::prelude::*;
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,9 @@ pub const BATCH_OPERATIONS: usize = 256;
 
 /// Reads that one thread answers at a time when several do.
 const READS_PER_TASK: usize = 16_384;
+
+/// Turns of the mixed scenario are three operations long: so many are looked at in a row.
+const MIXED_TURNS_IN_A_ROW: u32 = 256;
 
 /// 2026-01-01T00:00:00Z, where simulated time starts.
 pub const START_NS: TimeNs = 1_767_225_600_000_000_000;
@@ -78,6 +82,8 @@ pub struct Round {
     pub sealed: Option<SealTotals>,
     /// What went through the journal, if the stack has one.
     pub journal: Option<JournalWork>,
+    /// Where the time of the thread that plays went, if it was looked at.
+    pub engine_times: Option<StageTimes>,
 }
 
 /// A stream's state after its setup, on some engine.
@@ -127,6 +133,9 @@ pub trait Conductor {
     /// What is read.
     type Engine: Engine;
 
+    /// What looks at the thread that submits and reads.
+    type Probe: Probe;
+
     /// The state.
     fn engine(&self) -> &Self::Engine;
 
@@ -137,8 +146,9 @@ pub trait Conductor {
     fn submit(&mut self, commands: &[Command]) -> Result<(), ScenarioError>;
 }
 
-impl<E: Engine> Conductor for Node<E> {
+impl<E: Engine, P: Probe> Conductor for Node<E, P> {
     type Engine = E;
+    type Probe = P;
 
     fn engine(&self) -> &E {
         Node::engine(self)
@@ -154,26 +164,35 @@ impl<E: Engine> Conductor for Node<E> {
 /// # Errors
 /// Cancelled.
 pub fn prepare(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn Player>, NodeError> {
-    struct Prepare<'a>(&'a Stream, &'a Watch);
-    impl EngineVisitor for Prepare<'_> {
-        type Output = Result<Box<dyn Player>, NodeError>;
-
-        fn visit<E: Engine>(self) -> Self::Output {
-            let Prepare(stream, watch) = self;
-            let mut engine = E::new(stream.rules);
-            let mut log = EventLog::default();
-            let mut next = 1;
-            for commands in stream.setup.chunks(BATCH_OPERATIONS) {
-                go_on(watch)?;
-                log.clear();
-                let accepted = engine.apply(Batch { first: next, time: START_NS, commands }, &mut log);
-                assert_eq!(accepted as usize, commands.len(), "the setup of a scenario is accepted as a whole");
-                next += commands.len() as Sequence;
-            }
-            Ok(Box::new(Prepared { engine, next }))
-        }
-    }
     stack.engine.visit(Prepare(stream, watch))
+}
+
+/// The same, to be looked at from inside: its rounds say where the time went.
+///
+/// # Errors
+/// Cancelled.
+pub fn prepare_probed(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn Player>, NodeError> {
+    stack.engine.visit_probed(Prepare(stream, watch))
+}
+
+struct Prepare<'a>(&'a Stream, &'a Watch);
+impl EngineVisitor for Prepare<'_> {
+    type Output = Result<Box<dyn Player>, NodeError>;
+
+    fn visit<E: Engine, P: Probe>(self) -> Self::Output {
+        let Prepare(stream, watch) = self;
+        let mut engine = E::new(stream.rules);
+        let mut log = EventLog::default();
+        let mut next = 1;
+        for commands in stream.setup.chunks(BATCH_OPERATIONS) {
+            go_on(watch)?;
+            log.clear();
+            let accepted = engine.apply(Batch { first: next, time: START_NS, commands }, &mut log);
+            assert_eq!(accepted as usize, commands.len(), "the setup of a scenario is accepted as a whole");
+            next += commands.len() as Sequence;
+        }
+        Ok(Box::new(Prepared { engine, next, probe: PhantomData::<P> }))
+    }
 }
 
 /// # Errors
@@ -182,16 +201,17 @@ pub fn go_on(watch: &Watch) -> Result<(), NodeError> {
     if watch.is_cancelled() { Err(NodeError::Cancelled) } else { Ok(()) }
 }
 
-struct Prepared<E> {
+struct Prepared<E, P> {
     engine: E,
     next: Sequence,
+    probe: PhantomData<P>,
 }
 
-impl<E: Engine> Prepared<E> {
-    fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E> {
+impl<E: Engine, P: Probe> Prepared<E, P> {
+    fn node(&self, setting: &Setting, stack: &Stack, round: u32) -> Node<E, P> {
         let params = ChainParams::fixed(*self.engine.rules(), setting.bits);
         let (policy, clock) = (setting.block_policy(stack), setting.clock(round));
-        Node::new(self.engine.clone(), self.next, params, policy, clock, setting.watch.clone(), None)
+        Node::new(self.engine.clone(), self.next, params, policy, clock, setting.watch.clone(), None).probed()
     }
 
     fn durable<'a>(&'a self, setting: &'a Setting, stack: &'a Stack) -> Option<Durable<'a, E>> {
@@ -200,7 +220,7 @@ impl<E: Engine> Prepared<E> {
     }
 }
 
-impl<E: Engine> Player for Prepared<E> {
+impl<E: Engine, P: Probe> Player for Prepared<E, P> {
     fn play(
         &self,
         setting: &Setting,
@@ -219,27 +239,33 @@ impl<E: Engine> Player for Prepared<E> {
         match setting.kind {
             Kind::Reads => {
                 engine = self.engine.clone();
-                timer = Timer::start();
+                (timer, _) = (Timer::start(), P::start(1));
                 for _ in 0..repeats {
                     let engine = black_box(&engine);
-                    let sum = if stack.parallel_reads {
-                        ops.par_chunks(READS_PER_TASK).map(|ops| read_all(engine, ops)).reduce(|| 0, u64::wrapping_add)
-                    } else {
-                        read_all(engine, ops)
+                    let read = || {
+                        if stack.parallel_reads {
+                            ops.par_chunks(READS_PER_TASK)
+                                .map(|ops| read_all(engine, ops))
+                                .reduce(|| 0, u64::wrapping_add)
+                        } else {
+                            read_all(engine, ops)
+                        }
                     };
-                    read_checksum = read_checksum.wrapping_add(sum);
+                    read_checksum = read_checksum.wrapping_add(P::rare(Stage::Reads, read));
                 }
                 sealed = None;
             }
             Kind::Writes => {
                 engine = self.engine.clone();
                 let mut log = EventLog::default();
-                timer = Timer::start();
+                (timer, _) = (Timer::start(), P::start(1));
                 let mut first = self.next;
                 for batch in commands.chunks(BATCH_OPERATIONS) {
                     go_on(&setting.watch)?;
+                    P::turn();
                     log.clear();
                     engine.apply(Batch { first, time: START_NS, commands: batch }, &mut log);
+                    P::lap(Stage::Match);
                     black_box(&log);
                     first += batch.len() as Sequence;
                 }
@@ -247,7 +273,7 @@ impl<E: Engine> Player for Prepared<E> {
             }
             Kind::Settlement => {
                 let mut node = self.node(setting, stack, round);
-                timer = Timer::start();
+                (timer, _) = (Timer::start(), P::start(1));
                 for batch in commands.chunks(2 * BATCH_OPERATIONS) {
                     node.submit(batch, batch.len() as u32 / 2)?;
                 }
@@ -257,20 +283,22 @@ impl<E: Engine> Player for Prepared<E> {
             }
             Kind::Mixed => {
                 let mut node = self.node(setting, stack, round);
-                timer = Timer::start();
+                (timer, _) = (Timer::start(), P::start(MIXED_TURNS_IN_A_ROW));
                 read_checksum = play_mixed(&mut node, ops, commands)?;
                 let totals;
                 (engine, totals) = node.finish()?;
                 sealed = Some(totals);
             }
         }
+        let engine_times = P::finish();
         let (wall_seconds, cpu_seconds) = timer.stop();
         let operations = operations * repeats;
         if let Some(totals) = &mut sealed {
             totals.latency = LatencyRecorder::new();
         }
         let digest = state_digest(&engine);
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal: None })
+        let journal = None;
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_times })
     }
 
     fn sample(
@@ -364,7 +392,7 @@ fn read_all<E: Engine>(engine: &E, ops: &[Op]) -> u64 {
 }
 
 /// Reads see every command before them, so commands are submitted when the next read comes.
-pub fn play_mixed(node: &mut impl Conductor, ops: &[Op], commands: &[Command]) -> Result<u64, ScenarioError> {
+pub fn play_mixed<C: Conductor>(node: &mut C, ops: &[Op], commands: &[Command]) -> Result<u64, ScenarioError> {
     let mut checksum = 0u64;
     let (mut submitted, mut reached) = (0usize, 0usize);
     for op in ops {
@@ -376,6 +404,7 @@ pub fn play_mixed(node: &mut impl Conductor, ops: &[Op], commands: &[Command]) -
                     submitted = reached;
                 }
                 checksum = checksum.wrapping_add(query.answer(node.engine()));
+                C::Probe::lap(Stage::Reads);
             }
         }
     }

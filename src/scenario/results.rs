@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::player::{Player, Round};
 use super::{Kind, Latency, Ratio, Reading, Resources, Rung, ScenarioResult, Work};
 use crate::hash::to_hex;
-use crate::measure::{LatencyRecorder, median, median_interval};
+use crate::measure::{Interval, LatencyRecorder, median, median_interval};
 use crate::node::{Durability, SealTotals, Stack};
 
 /// Wanted probability that a ratio's interval holds the true median.
@@ -35,7 +35,7 @@ fn ratio(kind: Kind, contenders: &[Contender], over: &str) -> Option<Ratio> {
     let speed = |round: &Round| round.operations as f64 / round.wall_seconds;
     let pairs = optimized.rounds.iter().zip(&slower.rounds);
     let ratios: Vec<f64> = pairs.map(|(optimized, slower)| speed(optimized) / speed(slower)).collect();
-    let interval = median_interval(&ratios, CONFIDENCE);
+    let interval = interval(&ratios);
     Some(Ratio {
         name: kind.name().to_string(),
         stack: Stack::OPTIMIZED.name.to_string(),
@@ -46,6 +46,11 @@ fn ratio(kind: Kind, contenders: &[Contender], over: &str) -> Option<Ratio> {
         confidence: interval.confidence,
         rounds: ratios.len() as u32,
     })
+}
+
+/// The median of these ratios, with an interval that holds the true one.
+pub fn interval(ratios: &[f64]) -> Interval {
+    median_interval(ratios, CONFIDENCE)
 }
 
 /// Slowest, median and fastest round.

@@ -1,5 +1,6 @@
 //! Runs scenarios: interleaved rounds of every stack, a latency pass, the comparison of what they did, the ladder.
 
+use super::attribution::attribute;
 use super::components::{bottleneck, dearest_first, reads_component, settlement_components};
 use super::durable::Journals;
 use super::environment::environment;
@@ -163,6 +164,7 @@ impl<'a> Runner<'a> {
             scenarios: Vec::new(),
             ratios: Vec::new(),
             ladder: Vec::new(),
+            attribution: Vec::new(),
             components: Vec::new(),
             bottleneck: None,
             complete: false,
@@ -178,7 +180,15 @@ impl<'a> Runner<'a> {
         let stacks = count(self.options.stacks);
         let extra = if self.has_extra_ladder(kind) { u64::from(LADDER_ROUNDS) * count(StackChoice::Ladder) } else { 0 };
         let chain = u64::from(kind == Kind::Settlement && self.options.chain.is_some());
-        1 + stacks * (u64::from(self.rounds) + 2) + extra + u64::from(self.has_components(kind)) + chain
+        let attributed = if self.options.attribution { self.attributed(kind).len() as u64 } else { 0 };
+        1 + attributed + stacks * (u64::from(self.rounds) + 2) + extra + u64::from(self.has_components(kind)) + chain
+    }
+
+    /// Stacks whose time is attributed.
+    fn attributed(&self, kind: Kind) -> Vec<&'static str> {
+        let stacks = stacks(self.options.stacks, kind, self.options);
+        let names = [Stack::BASELINE.name, Stack::OPTIMIZED.name];
+        names.into_iter().filter(|name| stacks.iter().any(|stack| stack.name == *name)).collect()
     }
 
     fn has_extra_ladder(&self, kind: Kind) -> bool {
@@ -258,7 +268,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// What only some scenarios have: the ladder, the components, the chain file.
+    /// What comes behind the rounds: where the time goes; and what only some scenarios have: the ladder, the components, the chain file.
     fn extras(
         &mut self,
         kind: Kind,
@@ -267,7 +277,15 @@ impl<'a> Runner<'a> {
         sizes: Sizes,
         contenders: &[Contender],
     ) -> Result<(), ScenarioError> {
-        let optimized = contenders.iter().find(|contender| contender.stack.name == Stack::OPTIMIZED.name);
+        let named = |name| contenders.iter().find(move |contender| contender.stack.name == name);
+        if self.options.attribution {
+            for name in self.attributed(kind) {
+                self.step(&format!("{}: {name}, looked at from inside", kind.name()))?;
+                let contender = named(name).expect("it has played");
+                self.report.attribution.push(attribute(setting, contender, stream, self.options.quick)?);
+            }
+        }
+        let optimized = named(Stack::OPTIMIZED.name);
         if let (Kind::Reads, Some(contender)) = (kind, optimized) {
             self.step("reads: one thread by itself")?;
             let reads = reads_component(setting, contender.player.as_ref(), stream, sizes.optimized)?;

@@ -1,0 +1,495 @@
+//! Where a thread's time goes, seen from inside, at a cost that can be left out.
+//!
+//! Code that is worth looking into is generic over a [`Probe`]. With [`Off`] nothing is left of it. With [`Sampled`], the thread's
+//! work is a sequence of *turns* (a batch of commands, say). Most of them run through with one untaken branch per probe. Now and
+//! then, at random distances, some turns in a row are looked at: at the end of each part of them, a *lap* gives the time since the
+//! lap before to a stage. What happens rarely and takes long, as the closing of a block does, is timed each time, and is no part of
+//! a turn. Turns in a row, because code that has not run for a while is slow at first: where turns are short, a single one would
+//! show mostly that.
+//!
+//! A lap takes some 20 to 40 ns, and keeps the CPU from working on what comes behind it: as much as what it measures. So there are
+//! three kinds of rows. *Bare* ones have no laps: they say how long a turn really takes. *Outer* ones have laps between the parts of
+//! a turn; by how much they take longer than bare ones, divided by the number of laps, is what a lap costs, in place; that much is
+//! taken off each part. *Inner* ones have laps around each piece of work within matching that is the tokens', too; by what they take
+//! longer than outer ones, the same is done once more.
+//!
+//! Rows in which the thread lost its CPU show the system's scheduler and not the code. They are left out, and the time without a
+//! CPU is taken from the thread's CPU clock instead.
+
+use super::clock;
+use super::resources::thread_cpu_ns;
+use super::rounds::median;
+use super::stage::{PerStage, Stage, StageTimes};
+use std::cell::{Cell, RefCell};
+
+/// Of so many turns one is looked at, on average.
+const TURNS_PER_SAMPLE: u64 = 32;
+/// Kinds of rows in turn. Most are bare or outer: inner laps cost most.
+const KINDS: [Kind; 8] =
+    [Kind::Bare, Kind::Outer, Kind::Bare, Kind::Inner, Kind::Outer, Kind::Bare, Kind::Outer, Kind::Bare];
+/// Rows that are kept at most.
+const ROWS_MAX: usize = 8_192;
+/// A row that takes so many times the median of its kind has lost its CPU in between.
+const INTERRUPTED: f64 = 4.0;
+
+/// See the module. The state is the thread's: a probe is a type, not a value.
+pub trait Probe: Copy + Send + Sync + 'static {
+    /// From now on the thread's time is divided up, and what was found before is forgotten. So many turns in a row are looked at
+    /// each time; at least 1.
+    fn start(in_a_row: u32);
+
+    /// What was found since [`start`](Self::start), or `None` if nobody looks.
+    fn finish() -> Option<StageTimes>;
+
+    /// A turn begins. What came since the last lap of the one before belongs to no stage.
+    fn turn();
+
+    /// What came since the last lap, or since the turn began, belongs to `stage`. What a ledger did in a [`Stage::Match`] is told
+    /// from it by [`tokens`](Self::tokens).
+    fn lap(stage: Stage);
+
+    /// Does something that belongs to [`Stage::Tokens`], within what belongs to [`Stage::Match`].
+    fn tokens<R>(work: impl FnOnce() -> R) -> R;
+
+    /// Does something that is rare and takes long. It is no part of the turn that it happens in.
+    fn rare<R>(stage: Stage, work: impl FnOnce() -> R) -> R;
+}
+
+/// Nobody looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Off;
+
+impl Probe for Off {
+    #[inline(always)]
+    fn start(_: u32) {}
+
+    #[inline(always)]
+    fn finish() -> Option<StageTimes> {
+        None
+    }
+
+    #[inline(always)]
+    fn turn() {}
+
+    #[inline(always)]
+    fn lap(_: Stage) {}
+
+    #[inline(always)]
+    fn tokens<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    #[inline(always)]
+    fn rare<R>(_: Stage, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
+
+/// Some turns of many are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampled;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bare,
+    Outer,
+    Inner,
+}
+
+/// What was seen of some turns in a row.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: Kind,
+    /// All of it, less what was rare.
+    ticks: u64,
+    stages: PerStage<u64>,
+    laps: PerStage<u64>,
+}
+
+/// Medians or means of the rows of one kind, in ns per turn.
+#[derive(Clone, Default)]
+struct Turn {
+    ns: f64,
+    stage_ns: PerStage<f64>,
+    laps: PerStage<f64>,
+}
+
+/// What a thread has found so far, in ticks.
+struct Found {
+    started: u64,
+    cpu_started: Result<u64, String>,
+    /// When the lap before ended.
+    lap: u64,
+    in_a_row: u32,
+    /// Turns of the row that are still to be looked at, the one that is running included; 0 while none is looked at.
+    left_of_row: u32,
+    turns: u64,
+    /// The row that is running, and when it began.
+    row: Row,
+    row_started: u64,
+    rows: Vec<Row>,
+    rare: PerStage<u64>,
+    /// In what was rare: ns without a CPU.
+    rare_off_cpu_ns: f64,
+    random: u64,
+}
+
+/// [`AHEAD`] while a row of this kind is looked at, and when nobody looks.
+const INNER: u32 = 0;
+const OUTER: u32 = 1;
+const BARE: u32 = u32::MAX - 1;
+const NEVER: u32 = u32::MAX;
+
+thread_local! {
+    /// Turns until one is looked at, plus 1; or one of the constants above. By itself, because most probes ask for nothing else.
+    static AHEAD: Cell<u32> = const { Cell::new(NEVER) };
+    static FOUND: RefCell<Found> = const { RefCell::new(Found::new(0x9e37_79b9_7f4a_7c15)) };
+}
+
+impl Found {
+    const fn new(random: u64) -> Found {
+        let row = Row { kind: Kind::Bare, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
+        Found {
+            started: 0,
+            cpu_started: Ok(0),
+            lap: 0,
+            in_a_row: 1,
+            left_of_row: 0,
+            turns: 0,
+            row,
+            row_started: 0,
+            rows: Vec::new(),
+            rare: PerStage::EMPTY,
+            rare_off_cpu_ns: 0.0,
+            random,
+        }
+    }
+
+    /// A turn begins. `ahead` is [`AHEAD`]; returns what it is now.
+    fn turn(&mut self, ahead: u32) -> u32 {
+        self.turns += 1;
+        if self.left_of_row == 0 && ahead > OUTER + 1 {
+            return ahead - 1;
+        }
+        let now = clock::ticks();
+        if self.left_of_row > 1 {
+            self.left_of_row -= 1;
+        } else if self.left_of_row == 1 {
+            self.left_of_row = 0;
+            self.row.ticks += now - self.row_started;
+            self.rows.push(self.row);
+            return if self.rows.len() < ROWS_MAX { self.distance() } else { NEVER };
+        } else {
+            self.left_of_row = self.in_a_row;
+            let kind = KINDS[self.rows.len() % KINDS.len()];
+            self.row = Row { kind, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
+            self.row_started = now;
+        }
+        self.lap = now;
+        match self.row.kind {
+            Kind::Bare => BARE,
+            Kind::Outer => OUTER,
+            Kind::Inner => INNER,
+        }
+    }
+
+    fn lap(&mut self, stage: Stage) {
+        let now = clock::ticks();
+        self.row.stages[stage] += now - self.lap;
+        self.row.laps[stage] += 1;
+        self.lap = now;
+    }
+
+    fn rare(&mut self, stage: Stage, since: u64, off_cpu_ns: f64) {
+        let now = clock::ticks();
+        self.rare[stage] += now - since;
+        self.rare_off_cpu_ns += off_cpu_ns;
+        // The row goes on behind it.
+        self.row_started += now - since;
+        self.lap = now;
+    }
+
+    /// Turns until some are looked at again, plus 1: random, so that no rhythm of the work can hide in that of the sample.
+    fn distance(&mut self) -> u32 {
+        // Xorshift (Marsaglia 2003), the 13-7-17 triple.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let mean = (TURNS_PER_SAMPLE - 1) * u64::from(self.in_a_row);
+        OUTER + 1 + ((self.random >> 32) % (2 * mean - 1)) as u32
+    }
+
+    /// All turns, estimated from those that were looked at, and what was rare.
+    fn times(&self, wall_ns: f64, cpu_ns: Result<u64, String>) -> StageTimes {
+        let mut times = StageTimes { wall_ns, ..StageTimes::default() };
+        let each = self.each();
+        for stage in Stage::ALL {
+            times.stage_ns[stage] = clock::ns(self.rare[stage]) + each[stage] * self.turns as f64;
+        }
+        if let Ok(cpu_ns) = cpu_ns {
+            times.stage_ns[Stage::NoCpu] += (wall_ns - cpu_ns as f64 - self.rare_off_cpu_ns).max(0.0);
+        }
+        times
+    }
+
+    /// What a turn has of each stage, in ns; see the module.
+    fn each(&self) -> PerStage<f64> {
+        let (bare, outer, inner) = (self.mean(Kind::Bare), self.mean(Kind::Outer), self.mean(Kind::Inner));
+        let (Some(bare), Some(outer)) = (bare, outer) else { return PerStage::default() };
+        let laps: f64 = Stage::ALL.into_iter().map(|stage| outer.laps[stage]).sum();
+        let lap_cost = ((outer.ns - bare.ns) / laps.max(1.0)).max(0.0);
+        let mut each = PerStage::default();
+        for stage in Stage::ALL {
+            each[stage] = (outer.stage_ns[stage] - lap_cost * outer.laps[stage]).max(0.0);
+        }
+        if let Some(inner) = inner {
+            let tokens = each[Stage::Match] * tokens_share(&outer, &inner, each[Stage::Match]);
+            each[Stage::Tokens] += tokens;
+            each[Stage::Match] -= tokens;
+        }
+        each
+    }
+
+    /// The mean of the rows of a kind that were not interrupted; `None` if there is none of them.
+    fn mean(&self, kind: Kind) -> Option<Turn> {
+        let rows = || self.rows.iter().filter(move |row| row.kind == kind);
+        let mut ticks: Vec<f64> = rows().map(|row| row.ticks as f64).collect();
+        if ticks.is_empty() {
+            return None;
+        }
+        let most = INTERRUPTED * median(&mut ticks);
+        let whole: Vec<&Row> = rows().filter(|row| row.ticks as f64 <= most).collect();
+        let turns = whole.len() as f64 * f64::from(self.in_a_row);
+        let mut turn = Turn::default();
+        for row in whole {
+            turn.ns += clock::ns(row.ticks) / turns;
+            for stage in Stage::ALL {
+                turn.stage_ns[stage] += clock::ns(row.stages[stage]) / turns;
+                turn.laps[stage] += row.laps[stage] as f64 / turns;
+            }
+        }
+        Some(turn)
+    }
+}
+
+/// Which part of matching and tokens together (`market_ns` a turn, without laps) is the tokens'.
+fn tokens_share(outer: &Turn, inner: &Turn, market_ns: f64) -> f64 {
+    // Each piece of the tokens' work has two laps: one ends it, and one ends what was the market's before it.
+    let pieces = inner.laps[Stage::Tokens];
+    let with_laps = inner.stage_ns[Stage::Match] + inner.stage_ns[Stage::Tokens];
+    if pieces == 0.0 || market_ns == 0.0 {
+        return 0.0;
+    }
+    let lap_cost = ((with_laps - outer.stage_ns[Stage::Match]) / (2.0 * pieces)).max(0.0);
+    ((inner.stage_ns[Stage::Tokens] - lap_cost * pieces) / market_ns).clamp(0.0, 1.0)
+}
+
+impl Sampled {
+    /// Whether what a ledger does is to be looked at by [`tokens`](Probe::tokens).
+    #[inline(always)]
+    pub fn looks_at_tokens() -> bool {
+        let looks = AHEAD.get() == INNER;
+        if looks {
+            rarely();
+        }
+        looks
+    }
+}
+
+impl Probe for Sampled {
+    fn start(in_a_row: u32) {
+        assert!(in_a_row > 0, "at least one turn is looked at");
+        FOUND.with_borrow_mut(|found| {
+            *found = Found { in_a_row, ..Found::new(found.random) };
+            found.rows.reserve(ROWS_MAX);
+            // The first row need not be far: a short run is to show something, too.
+            AHEAD.set(OUTER + 1 + found.distance() / TURNS_PER_SAMPLE as u32);
+            found.cpu_started = thread_cpu_ns();
+            found.started = clock::ticks();
+        });
+    }
+
+    fn finish() -> Option<StageTimes> {
+        AHEAD.set(NEVER);
+        // A row that has not ended counts for nothing.
+        FOUND.with_borrow_mut(|found| {
+            let wall_ns = clock::ns(clock::ticks() - found.started);
+            let cpu_ns = found.cpu_started.clone().and_then(|started| Ok(thread_cpu_ns()? - started));
+            let times = found.times(wall_ns, cpu_ns);
+            *found = Found::new(found.random);
+            Some(times)
+        })
+    }
+
+    #[inline]
+    fn turn() {
+        let ahead = AHEAD.get();
+        if ahead != NEVER {
+            AHEAD.set(FOUND.with_borrow_mut(|found| found.turn(ahead)));
+        }
+    }
+
+    #[inline(always)]
+    fn lap(stage: Stage) {
+        if AHEAD.get() <= OUTER {
+            rarely();
+            lap_of_row(stage);
+        }
+    }
+
+    #[inline(always)]
+    fn tokens<R>(work: impl FnOnce() -> R) -> R {
+        if Self::looks_at_tokens() { tokens_with_laps(work) } else { work() }
+    }
+
+    fn rare<R>(stage: Stage, work: impl FnOnce() -> R) -> R {
+        let cpu = thread_cpu_ns();
+        let since = clock::ticks();
+        let done = work();
+        let wall_ns = clock::ns(clock::ticks() - since);
+        let cpu_ns = cpu.and_then(|before| Ok(thread_cpu_ns()? - before));
+        let off_cpu_ns = cpu_ns.map_or(0.0, |cpu_ns| (wall_ns - cpu_ns as f64).max(0.0));
+        FOUND.with_borrow_mut(|found| found.rare(stage, since, off_cpu_ns));
+        done
+    }
+}
+
+/// Called where few calls are to be expected. What is looked at is not marked cold itself: it would be made small and not fast, and
+/// would show another work's time.
+#[cold]
+fn rarely() {}
+
+#[inline(never)]
+fn lap_of_row(stage: Stage) {
+    FOUND.with_borrow_mut(|found| found.lap(stage));
+}
+
+#[inline(never)]
+fn tokens_with_laps<R>(work: impl FnOnce() -> R) -> R {
+    lap_of_row(Stage::Match);
+    let done = work();
+    lap_of_row(Stage::Tokens);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hint::black_box;
+
+    #[inline(never)]
+    fn work(amount: u64) {
+        black_box((0..amount).fold(0u64, |sum, value| black_box(sum ^ value)));
+    }
+
+    /// Parts of 20, 60 and 20 steps in turns, and 20 of 120 outside.
+    fn played() -> StageTimes {
+        Sampled::start(4);
+        for number in 0..4_000u32 {
+            Sampled::turn();
+            work(2_000);
+            Sampled::tokens(|| work(6_000));
+            Sampled::lap(Stage::Match);
+            work(2_000);
+            Sampled::lap(Stage::Events);
+            if number.is_multiple_of(1_000) {
+                Sampled::rare(Stage::Wait, || work(2_000_000));
+            }
+        }
+        Sampled::finish().unwrap()
+    }
+
+    #[test]
+    fn each_part_is_found_in_its_share_and_nothing_twice() {
+        let fits = |times: &StageTimes| {
+            let share = |stage| times.stage_ns[stage] / times.wall_ns;
+            let near = |stage, share_wanted: f64| (0.7..1.4).contains(&(share(stage) / share_wanted));
+            let rest = times.unattributed_ns().abs() / times.wall_ns;
+            near(Stage::Match, 1.0 / 6.0)
+                && near(Stage::Tokens, 0.5)
+                && near(Stage::Events, 1.0 / 6.0)
+                && near(Stage::Wait, 1.0 / 6.0)
+                && rest < 0.15
+        };
+        // Other tests may have the CPUs: what is given to another stage, counted twice or not scaled never fits.
+        let mut seen = Vec::new();
+        let found = (0..50).any(|_| {
+            seen.push(played());
+            fits(&seen[seen.len() - 1])
+        });
+        assert!(found, "{:?}", &seen[seen.len() - 3..]);
+    }
+
+    /// Plays so many turns, and says which were looked at.
+    fn looked_at(found: &mut Found, mut ahead: u32, turns: u32) -> Vec<bool> {
+        let mut seen = Vec::new();
+        for _ in 0..turns {
+            ahead = found.turn(ahead);
+            seen.push([BARE, OUTER, INNER].contains(&ahead));
+        }
+        seen
+    }
+
+    #[test]
+    fn turns_are_looked_at_in_rows_of_every_kind() {
+        let mut found = Found { in_a_row: 3, ..Found::new(1) };
+        let seen = looked_at(&mut found, 5, 100_000);
+        assert_eq!(seen[..7], [false, false, false, true, true, true, false]);
+        assert_eq!(seen.iter().filter(|seen| **seen).count() / 3, found.rows.len());
+        assert!((800..1_300).contains(&found.rows.len()), "{} rows, where 1 of 32 turns was to be", found.rows.len());
+        for (kind, eighths) in [(Kind::Bare, 4), (Kind::Outer, 3), (Kind::Inner, 1)] {
+            let count = found.rows.iter().filter(|row| row.kind == kind).count();
+            assert!(count.abs_diff(found.rows.len() * eighths / 8) <= 4, "{kind:?}: {count}");
+        }
+        assert_eq!(found.turns, 100_000);
+    }
+
+    fn row(kind: Kind, ticks: u64, stages: &[(Stage, u64, u64)]) -> Row {
+        let mut row = Row { kind, ticks, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
+        stages.iter().for_each(|&(stage, ticks, laps)| (row.stages[stage], row.laps[stage]) = (ticks, laps));
+        row
+    }
+
+    /// A turn of 1,000 ticks: 600 matching, 300 tokens in two pieces, 100 events. A lap takes 50 ticks longer.
+    fn known() -> Found {
+        let mut found = Found { turns: 640, ..Found::new(1) };
+        let outer = [(Stage::Match, 950, 1), (Stage::Events, 150, 1)];
+        let inner = [(Stage::Match, 600 + 3 * 50, 3), (Stage::Tokens, 300 + 2 * 50, 2), (Stage::Events, 150, 1)];
+        for _ in 0..3 {
+            found.rows.push(row(Kind::Bare, 1_000, &[]));
+            found.rows.push(row(Kind::Outer, 1_100, &outer));
+            found.rows.push(row(Kind::Inner, 1_300, &inner));
+        }
+        found
+    }
+
+    #[test]
+    fn what_laps_cost_is_found_and_taken_off() {
+        let mut found = known();
+        found.rare[Stage::Wait] = 500;
+        let times = found.times(1.0, Err("no clock".to_string()));
+        let near = |stage, ticks: f64| (times.stage_ns[stage] / clock::ns(1) - ticks).abs() < 1e-3;
+        assert!(near(Stage::Match, 640.0 * 600.0) && near(Stage::Tokens, 640.0 * 300.0), "{times:?}");
+        assert!(near(Stage::Events, 640.0 * 100.0) && near(Stage::Wait, 500.0), "{times:?}");
+        assert_eq!(times.stage_ns[Stage::NoCpu], 0.0);
+    }
+
+    #[test]
+    fn rows_without_a_cpu_are_left_out_and_the_cpu_clock_tells() {
+        let mut found = known();
+        found.rows.push(row(Kind::Bare, 900_000, &[]));
+        found.rows.push(row(Kind::Outer, 900_000, &[(Stage::Match, 899_000, 1), (Stage::Events, 100, 1)]));
+        found.rare_off_cpu_ns = 200.0;
+        let times = found.times(5_000.0, Ok(4_000));
+        assert!((times.stage_ns[Stage::Match] / clock::ns(1) - 640.0 * 600.0).abs() < 1e-3, "{times:?}");
+        assert_eq!(times.stage_ns[Stage::NoCpu], 800.0);
+    }
+
+    #[test]
+    fn without_a_probe_nothing_is_found() {
+        Off::start(1);
+        Off::turn();
+        Off::lap(Stage::Match);
+        assert_eq!((Off::tokens(|| 3), Off::rare(Stage::Wait, || 7), Off::finish()), (3, 7, None));
+    }
+}

@@ -1,0 +1,147 @@
+//! The stages of an operation's way, and how long a thread was in each of them.
+
+use std::ops::{AddAssign, Index, IndexMut};
+
+/// A part of the work. The order is that of an operation's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Requests are made of what came in, and claimed.
+    Decode,
+    /// Market-data reads.
+    Reads,
+    /// Checks of terms, price-time matching, and the events of both.
+    Match,
+    /// Escrow, delivery versus payment, fees: all that changes a balance.
+    Tokens,
+    /// Commands and events are kept for the block, and for the journal where there is one.
+    Events,
+    /// Hashing changed accounts and their tree.
+    StateRoot,
+    /// Hashing transactions into leaves.
+    Leaves,
+    /// The Merkle tree over them.
+    Merkle,
+    /// The nonce search.
+    Seal,
+    /// Frames are made and written.
+    Journal,
+    /// Waiting until the disk has what was written.
+    Sync,
+    /// Waiting for another thread.
+    Wait,
+    /// Ready to go on, but the CPU was another thread's or another machine's.
+    NoCpu,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Stage; 13] = [
+        Stage::Decode,
+        Stage::Reads,
+        Stage::Match,
+        Stage::Tokens,
+        Stage::Events,
+        Stage::StateRoot,
+        Stage::Leaves,
+        Stage::Merkle,
+        Stage::Seal,
+        Stage::Journal,
+        Stage::Sync,
+        Stage::Wait,
+        Stage::NoCpu,
+    ];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Decode => "decode",
+            Stage::Reads => "reads",
+            Stage::Match => "match",
+            Stage::Tokens => "tokens",
+            Stage::Events => "events",
+            Stage::StateRoot => "state root",
+            Stage::Leaves => "leaves",
+            Stage::Merkle => "Merkle",
+            Stage::Seal => "seal",
+            Stage::Journal => "journal",
+            Stage::Sync => "sync",
+            Stage::Wait => "wait",
+            Stage::NoCpu => "no CPU",
+        }
+    }
+}
+
+/// Something of each stage: ticks, ns, how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PerStage<T>([T; Stage::ALL.len()]);
+
+impl PerStage<u64> {
+    /// Nothing yet.
+    pub const EMPTY: Self = PerStage([0; Stage::ALL.len()]);
+}
+
+impl<T> Index<Stage> for PerStage<T> {
+    type Output = T;
+
+    fn index(&self, stage: Stage) -> &T {
+        &self.0[stage as usize]
+    }
+}
+
+impl<T> IndexMut<Stage> for PerStage<T> {
+    fn index_mut(&mut self, stage: Stage) -> &mut T {
+        &mut self.0[stage as usize]
+    }
+}
+
+impl<T: AddAssign + Copy> AddAssign for PerStage<T> {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}
+
+/// How long one thread was in each stage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StageTimes {
+    /// Wall time of the whole, in ns.
+    pub wall_ns: f64,
+    /// Wall time by stage, in ns. What is missing to the whole was none of them.
+    pub stage_ns: PerStage<f64>,
+}
+
+impl StageTimes {
+    /// Time that was in no stage, in ns. Where stages were sampled, it may come out a little below zero.
+    pub fn unattributed_ns(&self) -> f64 {
+        self.wall_ns - Stage::ALL.iter().map(|&stage| self.stage_ns[stage]).sum::<f64>()
+    }
+}
+
+impl AddAssign<&StageTimes> for StageTimes {
+    fn add_assign(&mut self, other: &StageTimes) {
+        self.wall_ns += other.wall_ns;
+        self.stage_ns += other.stage_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_stand_at_their_own_places() {
+        for (at, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stage as usize, at);
+            assert_eq!(Stage::ALL.iter().filter(|other| other.name() == stage.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_no_stage_has_is_unattributed() {
+        let mut times = StageTimes { wall_ns: 100.0, ..StageTimes::default() };
+        times.stage_ns[Stage::Match] = 60.0;
+        times.stage_ns[Stage::Wait] = 30.0;
+        let mut twice = times.clone();
+        twice += &times;
+        assert_eq!((times.unattributed_ns(), twice.unattributed_ns()), (10.0, 20.0));
+    }
+}

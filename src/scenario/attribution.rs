@@ -1,0 +1,178 @@
+//! Where the wall time of a scenario goes, thread by thread and stage by stage.
+//!
+//! A stack is played in pairs of rounds, one as it is and one looked at from inside ([`crate::measure::Probe`]), first one ahead and
+//! then the other. The looked-at rounds say where the time went. What looking costs is the ratio of the pairs. Both must end in the
+//! same state: what is looked at does the same.
+
+use super::player::{Player, Round, Setting, prepare_probed};
+use super::results::{Contender, interval};
+use super::{Attribution, Kind, ScenarioError, StageShare, ThreadTimes};
+use crate::measure::{Stage, StageTimes};
+use crate::node::Stack;
+use crate::workload::Stream;
+
+/// Pairs of rounds at least.
+const PAIRS_MIN: u32 = 3;
+/// Pairs of rounds at most.
+const PAIRS_MAX: u32 = 31;
+/// Wall time after which no pair is begun, in seconds.
+const SECONDS: f64 = 1.5;
+/// The same for small sizes.
+const QUICK_SECONDS: f64 = 0.1;
+
+/// Plays a stack in pairs of rounds and says where its time goes.
+///
+/// # Errors
+/// Cancelled, or what is looked at did something else.
+pub fn attribute(
+    setting: &Setting,
+    contender: &Contender,
+    stream: &Stream,
+    quick: bool,
+) -> Result<Attribution, ScenarioError> {
+    let Contender { stack, player, operations, repeats, .. } = contender;
+    let probed = prepare_probed(stack, stream, &setting.watch)?;
+    let play = |player: &dyn Player, round| player.play(setting, stack, stream, *operations, *repeats, round);
+    let budget = if quick { QUICK_SECONDS } else { SECONDS };
+    let (mut ratios, mut sum, mut spent) = (Vec::new(), Sum::default(), 0.0);
+    for pair in 0..PAIRS_MAX {
+        if pair >= PAIRS_MIN && spent >= budget {
+            break;
+        }
+        let (plain, looked_at) = if pair % 2 == 0 {
+            let plain = play(player.as_ref(), pair)?;
+            (plain, play(probed.as_ref(), pair)?)
+        } else {
+            let looked_at = play(probed.as_ref(), pair)?;
+            (play(player.as_ref(), pair)?, looked_at)
+        };
+        if (looked_at.digest, looked_at.read_checksum) != (plain.digest, plain.read_checksum) {
+            return Err(ScenarioError::Differs {
+                scenario: setting.kind.name(),
+                operations: *operations,
+                stack: format!("{}, looked at from inside,", stack.name),
+                other: "itself".to_string(),
+                what: "state or reads",
+            });
+        }
+        ratios.push(looked_at.wall_seconds / plain.wall_seconds);
+        spent += looked_at.wall_seconds + plain.wall_seconds;
+        sum.add(&looked_at, stack);
+    }
+    let operations = sum.operations as f64;
+    let mut threads = vec![thread("engine", what_the_engine_thread_is(setting.kind, stack), &sum.engine, operations)];
+    if sum.sealer.wall_ns > 0.0 {
+        threads.push(thread("sealer", "seals blocks while the engine fills the next", &sum.sealer, operations));
+    }
+    Ok(Attribution {
+        scenario: setting.kind.name().to_string(),
+        stack: stack.name.to_string(),
+        operations: sum.operations,
+        wall_seconds: sum.wall_seconds,
+        bound_by: bound_by(&threads),
+        threads,
+        cost_of_looking: interval(&ratios),
+        pairs: ratios.len() as u32,
+    })
+}
+
+/// What the looked-at rounds found, all together.
+#[derive(Default)]
+struct Sum {
+    operations: u64,
+    wall_seconds: f64,
+    engine: StageTimes,
+    sealer: StageTimes,
+}
+
+impl Sum {
+    fn add(&mut self, round: &Round, stack: &Stack) {
+        self.operations += round.operations;
+        self.wall_seconds += round.wall_seconds;
+        self.engine += round.engine_times.as_ref().expect("it was looked at");
+        let Some(sealed) = &round.sealed else { return };
+        if stack.plan.beside {
+            self.sealer += &sealed.times;
+            return;
+        }
+        // The thread that played has sealed, too: what it waited for is itself.
+        self.engine.stage_ns[Stage::Wait] = 0.0;
+        self.engine.stage_ns += sealed.times.stage_ns;
+    }
+}
+
+fn what_the_engine_thread_is(kind: Kind, stack: &Stack) -> &'static str {
+    match kind {
+        Kind::Reads if stack.parallel_reads => "hands reads to all cores and waits for them",
+        Kind::Reads => "answers reads",
+        Kind::Writes => "carries commands out",
+        Kind::Settlement | Kind::Mixed if stack.plan.beside => "carries commands out and closes blocks",
+        Kind::Settlement | Kind::Mixed => "carries commands out and seals blocks",
+    }
+}
+
+fn thread(name: &str, what: &str, times: &StageTimes, operations: f64) -> ThreadTimes {
+    let share = |name: &str, ns: f64| StageShare {
+        name: name.to_string(),
+        ns_per_operation: ns / operations,
+        share: ns / times.wall_ns,
+    };
+    let spent = Stage::ALL.into_iter().filter(|&stage| times.stage_ns[stage] > 0.0);
+    let mut stages: Vec<StageShare> = spent.map(|stage| share(stage.name(), times.stage_ns[stage])).collect();
+    stages.push(share(StageShare::UNATTRIBUTED, times.unattributed_ns()));
+    let (name, what) = (name.to_string(), what.to_string());
+    ThreadTimes { name, what, ns_per_operation: times.wall_ns / operations, stages }
+}
+
+/// The thread that waits least, and what it does most, in words.
+fn bound_by(threads: &[ThreadTimes]) -> String {
+    let waits = |thread: &ThreadTimes| {
+        let wait = thread.stages.iter().find(|stage| stage.name == Stage::Wait.name());
+        wait.map_or(0.0, |stage| stage.share)
+    };
+    let busiest = threads.iter().min_by(|a, b| waits(a).total_cmp(&waits(b))).expect("there is a thread");
+    let work = busiest.stages.iter().filter(|stage| stage.name != Stage::Wait.name());
+    let dearest = work.max_by(|a, b| a.share.total_cmp(&b.share)).expect("there is a stage");
+    let mut said = format!(
+        "the {} thread, which waits {:.0} % of the time: most of it is {} ({:.0} %)",
+        busiest.name,
+        100.0 * waits(busiest),
+        dearest.name,
+        100.0 * dearest.share
+    );
+    for other in threads.iter().filter(|other| other.name != busiest.name) {
+        said += &format!("; the {} thread waits {:.0} %", other.name, 100.0 * waits(other));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(wall: f64, stages: &[(Stage, f64)]) -> StageTimes {
+        let mut times = StageTimes { wall_ns: wall, ..StageTimes::default() };
+        stages.iter().for_each(|&(stage, ns)| times.stage_ns[stage] = ns);
+        times
+    }
+
+    #[test]
+    fn shares_sum_to_the_whole_and_name_what_bounds() {
+        let engine = times(1_000.0, &[(Stage::Match, 200.0), (Stage::Tokens, 150.0), (Stage::Wait, 600.0)]);
+        let sealer = times(990.0, &[(Stage::Leaves, 700.0), (Stage::Seal, 200.0), (Stage::Wait, 50.0)]);
+        let threads = [thread("engine", "", &engine, 10.0), thread("sealer", "", &sealer, 10.0)];
+        for thread in &threads {
+            let sum: f64 = thread.stages.iter().map(|stage| stage.share).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{thread:?}");
+            let ns: f64 = thread.stages.iter().map(|stage| stage.ns_per_operation).sum();
+            assert!((ns - thread.ns_per_operation).abs() < 1e-9, "{thread:?}");
+        }
+        assert_eq!(threads[0].stages.last().unwrap().share, 0.05);
+        let said = bound_by(&threads);
+        assert!(
+            said.starts_with("the sealer thread, which waits 5 % of the time: most of it is leaves (71 %)"),
+            "{said}"
+        );
+        assert!(said.ends_with("the engine thread waits 60 %"), "{said}");
+    }
+}
