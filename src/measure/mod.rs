@@ -1,15 +1,18 @@
-//! Floor 1: measuring. Latency histograms, statistics of interleaved rounds, what the process used. (Hardware counters
-//! are absent so far: ARCHITECTURE.md says why.)
+//! Floor 1: measuring. Latency histograms, statistics of interleaved rounds, what the process used, counters of the CPU and of
+//! the kernel.
 
 pub mod clock;
+pub mod counters;
 mod histogram;
 mod probe;
+mod reading;
 mod resources;
 mod rounds;
 mod stage;
 
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled};
+pub use reading::Reading;
 pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss};
 pub use rounds::{Interval, median, median_interval};
 pub use stage::{PerStage, Stage, StageTimes};

@@ -1,6 +1,7 @@
 //! What a run found: plain data with plain names. The JSON report is this, serialized; the text report is this, laid out.
 
 use crate::measure::Interval;
+pub use crate::measure::Reading;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -149,16 +150,6 @@ pub struct Latency {
     pub p999: u64,
     /// Largest sample.
     pub max: u64,
-}
-
-/// A reading, or why there is none. Never a zero for "not available".
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reading {
-    /// It was read.
-    Value(f64),
-    /// It could not be read, and why.
-    Unavailable(String),
 }
 
 /// What a scenario used.
