@@ -1,6 +1,9 @@
 //! `cargo bench`: the parts of the engine, baseline beside optimized on the same operations. Prints the digest of what each
 //! did, and fails if they differ. `cargo bench -- writes` runs one group; under `cargo test`, everything runs once.
 
+#[path = "measurement/mod.rs"]
+mod measurement;
+
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use joulebook::baseline::Baseline;
 use joulebook::block::{Header, Target, merkle};
@@ -11,6 +14,7 @@ use joulebook::hash::{Digest, sha256, sha256d, to_hex};
 use joulebook::optimized::Optimized;
 use joulebook::seal::{Search, Watch, search};
 use joulebook::workload::{Op, Population, Stream};
+use measurement::{Counted, print_counters};
 use std::hint::black_box;
 
 const POPULATION: Population = Population { users: 100, orders: 50, seed: 42 };
@@ -31,7 +35,7 @@ fn play<E: Engine>(engine: &mut E, stream: &Stream, log: &mut EventLog) {
     }
 }
 
-fn commands_on<E: Engine>(criterion: &mut Criterion, group: &str, name: &str, stream: &Stream) -> Digest {
+fn commands_on<E: Engine>(criterion: &mut Criterion<Counted>, group: &str, name: &str, stream: &Stream) -> Digest {
     let engine = prepared::<E>(stream);
     let mut log = EventLog::default();
     let mut group = criterion.benchmark_group(group);
@@ -43,6 +47,7 @@ fn commands_on<E: Engine>(criterion: &mut Criterion, group: &str, name: &str, st
         };
         bencher.iter_batched(|| engine.clone(), run, BatchSize::LargeInput);
     });
+    print_counters(name);
     let mut engine = engine;
     play(&mut engine, stream, &mut log);
     let digest = state_digest(&engine);
@@ -50,7 +55,7 @@ fn commands_on<E: Engine>(criterion: &mut Criterion, group: &str, name: &str, st
     digest
 }
 
-fn commands(criterion: &mut Criterion) {
+fn commands(criterion: &mut Criterion<Counted>) {
     let streams =
         [("writes", Stream::writes(POPULATION, OPERATIONS)), ("matching", Stream::settlement(POPULATION, OPERATIONS))];
     for (group, stream) in &streams {
@@ -60,7 +65,7 @@ fn commands(criterion: &mut Criterion) {
     }
 }
 
-fn reads_on<E: Engine>(criterion: &mut Criterion, name: &str, stream: &Stream) -> u64 {
+fn reads_on<E: Engine>(criterion: &mut Criterion<Counted>, name: &str, stream: &Stream) -> u64 {
     let engine = prepared::<E>(stream);
     let read_all = |engine: &E| {
         stream.ops.iter().fold(0u64, |sum, op| match op {
@@ -71,24 +76,27 @@ fn reads_on<E: Engine>(criterion: &mut Criterion, name: &str, stream: &Stream) -
     let mut group = criterion.benchmark_group("reads");
     group.throughput(Throughput::Elements(OPERATIONS));
     group.bench_function(BenchmarkId::from_parameter(name), |bencher| bencher.iter(|| read_all(black_box(&engine))));
+    print_counters(name);
     let sum = read_all(&engine);
     println!("{name}: sum of all reads {sum:#x}");
     sum
 }
 
-fn reads(criterion: &mut Criterion) {
+fn reads(criterion: &mut Criterion<Counted>) {
     let stream = Stream::reads(POPULATION, OPERATIONS);
     let baseline = reads_on::<Baseline>(criterion, "baseline", &stream);
     assert_eq!(baseline, reads_on::<Optimized>(criterion, "optimized", &stream), "the engines read differently");
 }
 
-fn hashing(criterion: &mut Criterion) {
+fn hashing(criterion: &mut Criterion<Counted>) {
     let mut group = criterion.benchmark_group("hashing");
     let message = [7u8; 128];
     assert_eq!(sha256d(&message), sha256(&sha256(&message)));
     group.bench_function("sha256d of 128 bytes", |bencher| bencher.iter(|| sha256d(black_box(&message))));
+    print_counters("sha256d of 128 bytes");
     let leaves: Vec<Digest> = (0..4_096u32).map(|leaf| sha256(&leaf.to_le_bytes())).collect();
     group.bench_function("Merkle root of 4,096 leaves", |bencher| bencher.iter(|| merkle::root(black_box(&leaves))));
+    print_counters("Merkle root");
     println!("Merkle root {}", to_hex(&merkle::root(&leaves)));
     group.finish();
 
@@ -98,12 +106,13 @@ fn hashing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("nonce search, 65,536 nonces");
     group.throughput(Throughput::Elements(65_536)).sample_size(20);
     for how in Search::ALL {
-        let tried = |bencher: &mut criterion::Bencher<'_>| {
+        let tried = |bencher: &mut criterion::Bencher<'_, Counted>| {
             bencher.iter(|| search(black_box(&header), 0..=65_535, &never, how, &go_on));
         };
         group.bench_function(format!("{how:?}"), tried);
+        print_counters(&format!("{how:?}"));
     }
 }
 
-criterion_group!(engine, reads, commands, hashing);
+criterion_group! { name = engine; config = Counted::criterion(); targets = reads, commands, hashing }
 criterion_main!(engine);

@@ -1,5 +1,5 @@
 //! Floor 1: measuring. Latency histograms, statistics of interleaved rounds, what the process used, counters of the CPU and of
-//! the kernel.
+//! the kernel, and what they say about what bounds the work.
 
 pub mod clock;
 pub mod counters;
@@ -9,6 +9,7 @@ mod reading;
 mod resources;
 mod rounds;
 mod stage;
+pub mod verdict;
 
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled};

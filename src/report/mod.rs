@@ -1,10 +1,12 @@
 //! Floor 6: a run's report, for people and for programs. Nothing is computed here that the report does not hold.
 
 mod books;
+mod counters;
 mod format;
 mod text;
 
 pub use books::render as render_books_text;
+pub use counters::counter_rows;
 pub use format::{count, duration_ns, kwh, price, rate, watt};
 pub use text::render as render_text;
 

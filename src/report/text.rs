@@ -102,6 +102,7 @@ impl Page {
             ),
             out,
         );
+        self.paragraph(&format!("Counters: {}.", place.counters), out);
         let interval = asked.block_interval_ms.map_or(String::new(), |ms| format!(" or {ms} ms"));
         self.paragraph(
             &format!(

@@ -2,6 +2,7 @@
 
 use super::Environment;
 use crate::hash::Platform;
+use crate::measure::counters::{self, Scope};
 use crate::{hash, measure};
 
 /// This machine and this build.
@@ -16,5 +17,6 @@ pub fn environment() -> Environment {
         hash_kernels: Platform::available().iter().map(|platform| platform.name()).collect(),
         optimized_build: !cfg!(debug_assertions),
         clock_step_ns: measure::clock_step_ns(),
+        counters: counters::summary(&*counters::open(Scope::Thread)),
     }
 }

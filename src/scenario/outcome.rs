@@ -56,6 +56,8 @@ pub struct Environment {
     pub optimized_build: bool,
     /// Smallest step between two readings of the clock, in ns: latencies below it cannot be told apart.
     pub clock_step_ns: u64,
+    /// Which counters of the CPU and of the kernel this process can read, which not, and why, in words.
+    pub counters: String,
 }
 
 /// What was asked for, with defaults filled in.

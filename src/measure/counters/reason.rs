@@ -20,7 +20,7 @@ pub(super) fn why(errno: Errno, around: Surroundings) -> String {
     let code = name(errno);
     match errno {
         // "ENOENT: Returned if the type setting is not valid. This error is also returned for some unsupported generic events."
-        // "ENODEV: Returned if the feature requested is not supported by the hardware."
+        // "ENODEV: Returned when the event involves a feature not supported by the current CPU."
         // "EOPNOTSUPP: Returned if an event requiring a specific hardware feature is requested but there is no hardware support."
         Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP => {
             match (around.hardware, around.cpu_pmu, around.virtual_machine) {
@@ -46,7 +46,8 @@ pub(super) fn why(errno: Errno, around: Surroundings) -> String {
         Errno::NOSPC => format!("the CPU has too few counters for its group ({code})"),
         // "EBUSY (since Linux 4.1): Returned if another event already has exclusive access to the PMU."
         Errno::BUSY => format!("another program has the PMU to itself ({code})"),
-        // "EMFILE: Returned if the maximum number of open file descriptors is reached."
+        // "EMFILE: Each opened event uses one file descriptor. If a large number of events are opened, the per-process limit on the
+        // number of open file descriptors will be reached".
         Errno::MFILE | Errno::NFILE => format!("too many files are open; raise `ulimit -n` ({code})"),
         // "E2BIG: Returned if the perf_event_attr size value is too small ..., too big (larger than the page size), or larger
         // than the kernel supports and the extra bytes are not zero."
