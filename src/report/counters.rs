@@ -1,6 +1,6 @@
 //! Counters per operation as rows of a table.
 
-use super::format::three_digits;
+use super::format::{count, three_digits};
 use crate::measure::Reading;
 use crate::measure::counters::CounterReading;
 
@@ -28,6 +28,7 @@ fn figure(value: f64, counted: Option<f64>) -> String {
     let figure = match value {
         0.0 => "0".to_string(),
         value if value < 0.01 => format!("{value:.1e}"),
+        value if value >= 1_000.0 => count(value.round() as u64),
         value => three_digits(value),
     };
     match counted {
@@ -47,6 +48,7 @@ mod tests {
         let why = || Reading::Unavailable("no PMU".into());
         let rows = counter_rows(&[
             row(Counter::Instructions, Reading::Value(123.4), Some(0.5)),
+            row(Counter::Cycles, Reading::Value(12_345.6), None),
             row(Counter::Branches, why(), None),
             row(Counter::MinorFaults, Reading::Value(0.00012), None),
             row(Counter::MajorFaults, Reading::Value(0.0), None),
@@ -57,6 +59,7 @@ mod tests {
             rows,
             [
                 "instructions | 123 (estimated from 50 % of the time)",
+                "cycles | 12,346",
                 "minor faults | 1.2e-4",
                 "major faults | 0",
                 "branches, branch misses | unavailable: no PMU",

@@ -209,6 +209,10 @@ fn waiting_and_the_kernel() {
     let mut evidence = reading(&[(TaskClock, 200_000_000), (MajorFaults, 90)]);
     evidence.wall_ns = Some(1e9);
     expect(&evidence, Bound::Disk, &["pages came from a disk"]);
+    // Three threads at once.
+    let mut evidence = reading(&[(TaskClock, 3_000_000_000), (ContextSwitches, 5)]);
+    evidence.wall_ns = Some(1e9);
+    expect(&evidence, Bound::Unknown, &["on a CPU for 100.0 %"]);
     let busy =
         |faults, switches| reading(&[(TaskClock, 1_000_000_000), (MinorFaults, faults), (ContextSwitches, switches)]);
     expect(&busy(500_000, 0), Bound::Kernel, &["page faults take about 25.0 %"]);

@@ -95,6 +95,7 @@ fn what_is_not_counted_by_perf_events_is_looked_up_in_proc() {
     let mut source = PerfEvents::open(Scope::Thread);
     let reason = "kernel.perf_event_paranoid is 3";
     source.groups.clear();
+    source.notes.clear();
     Counter::ALL.into_iter().for_each(|counter| source.reasons[counter as usize] = Some(reason.to_string()));
     source.look_into_proc(Scope::Thread);
     assert_eq!(source.unavailable(Counter::Migrations), Some(reason));
