@@ -38,8 +38,8 @@ fn expect(evidence: &Evidence, bound: Bound, words: &[&str]) {
     }
 }
 
-/// A naive matrix multiplication, by ETH Zurich's course "C++", https://siscourses.ethz.ch/cpp/profiling: `perf stat -d -r5`. A
-/// laptop of 2020 (Ubuntu 20.04's glibc 2.31). Every counter of the CPU took turns. Its LLC events are loads only.
+/// A naive matrix multiplication, by ETH Zurich's course "C++", https://siscourses.ethz.ch/cpp/profiling: `perf stat -d -r5`. The CPU
+/// is not named. Every counter of it took turns. Its LLC events are loads only.
 #[test]
 fn a_matrix_larger_than_the_cache_is_bound_by_memory() {
     let mut evidence = estimated(&[
@@ -64,7 +64,7 @@ fn a_matrix_larger_than_the_cache_is_bound_by_memory() {
     );
 }
 
-/// A test of virtio networking, 10 runs, from Yunsheng Lin's page_frag patches for Linux ("vhost_net_test", before the patchset).
+/// `vhost_net_test`, 10 runs, from a series of patches for Linux's networking (the run before the patchset). The CPU is not named.
 #[test]
 fn a_program_that_mispredicts_is_bound_by_bad_speculation() {
     let mut evidence = estimated(&[
@@ -80,7 +80,7 @@ fn a_program_that_mispredicts_is_bound_by_bad_speculation() {
     expect(&evidence, Bound::BadSpeculation, &["6.5 % of the branches", "26.3 % of the cycles", "64.0 % of the time"]);
 }
 
-/// gzip on one file, from B. Gregg's "perf Examples", as quoted in https://github.com/netdata/netdata/issues/8346.
+/// gzip on one file, as quoted in https://github.com/netdata/netdata/issues/8346. The CPU is not named.
 #[test]
 fn compression_mispredicts_too() {
     let evidence = estimated(&[
@@ -97,8 +97,8 @@ fn compression_mispredicts_too() {
     expect(&evidence, Bound::BadSpeculation, &["3.6 % of the branches", "14.2 % of the cycles"]);
 }
 
-/// Summing the elements of a sorted array, on an Intel Core i5-8260U (perf_exam_unsort_sort_cmp, `perf stat ./sort`): no stall
-/// counters, as on most Intel CPUs since Skylake.
+/// Summing the elements of a sorted array, on an Intel Core i5-8260U, as its author writes (perf_exam_unsort_sort_cmp, `perf stat
+/// ./sort`): no stall counters.
 #[test]
 fn predictable_work_is_healthy_without_stall_counters() {
     let mut evidence = reading(&[
@@ -115,7 +115,7 @@ fn predictable_work_is_healthy_without_stall_counters() {
     expect(&evidence, Bound::Retiring, &["1.97 a cycle"]);
 }
 
-/// Array.prototype.every in V8, compiled, https://github.com/UMASHIBA1/v8-perf-report (lst-every): a desktop at 4.5 GHz.
+/// Array.prototype.every in V8, compiled, https://github.com/UMASHIBA1/v8-perf-report (lst-every): a CPU at 4.5 GHz.
 #[test]
 fn compiled_loops_are_healthy() {
     let evidence = reading(&[
@@ -130,8 +130,8 @@ fn compiled_loops_are_healthy() {
     expect(&evidence, Bound::Retiring, &["3.09 a cycle"]);
 }
 
-/// Summing an unsorted array, https://bnikolic.co.uk/blog/hpc-perf-branchprediction. Its branches are left out here: a rule that
-/// does not see them must say that it may be them.
+/// Summing an unsorted array, https://bnikolic.co.uk/blog/hpc-perf-branchprediction. The counts of its branches are not
+/// in the copy that this was taken from: a rule that does not see them must say that it may be them.
 #[test]
 fn a_front_end_that_stalls_may_be_mispredictions() {
     let counts = [
@@ -162,7 +162,7 @@ fn slots_say_it_where_they_are_counted() {
     expect(&evidence, Bound::BackEnd, &["36.3 % of the slots", "without LLC misses, dTLB misses"]);
 }
 
-/// 1,000 threads that hand work to each other, from the comments of folly's coro tests (`coro_work.sync1`): an AMD CPU, without
+/// 1,000 threads that hand work to each other, from the comments of folly's coro tests (`coro_work.sync1`): a CPU without
 /// counters of its last cache. Most of it is in the kernel, which these counters do not tell.
 #[test]
 fn what_is_not_explained_is_not_guessed() {
