@@ -115,6 +115,8 @@ pub struct ScenarioResult {
     pub ops_per_second: f64,
     /// Slowest and fastest round.
     pub ops_per_second_range: [f64; 2],
+    /// Each round's own figure, in the order in which they were played: what `joulebook compare` resamples.
+    pub rounds_ops_per_second: Vec<f64>,
     /// Latency of one operation, sampled in a pass of its own; `None` if the run was interrupted before.
     pub latency_ns: Option<Latency>,
     /// What a latency sample spans, in words.

@@ -53,10 +53,14 @@ pub fn interval(ratios: &[f64]) -> Interval {
     median_interval(ratios, CONFIDENCE)
 }
 
+/// Operations per second of each round, in the order in which they were played.
+fn rounds_ops_per_second(contender: &Contender) -> Vec<f64> {
+    contender.rounds.iter().map(|round| round.operations as f64 / round.wall_seconds).collect()
+}
+
 /// Slowest, median and fastest round.
 pub fn ops_per_second(contender: &Contender) -> [f64; 3] {
-    let mut speeds: Vec<f64> =
-        contender.rounds.iter().map(|round| round.operations as f64 / round.wall_seconds).collect();
+    let mut speeds = rounds_ops_per_second(contender);
     let middle = median(&mut speeds);
     let (slowest, fastest) = speeds.iter().fold((f64::INFINITY, 0.0), |(low, high), &s| (s.min(low), s.max(high)));
     [slowest, middle, fastest]
@@ -111,6 +115,7 @@ pub fn scenario_result(
         rounds: rounds.len() as u32,
         ops_per_second: middle,
         ops_per_second_range: [slowest, fastest],
+        rounds_ops_per_second: rounds_ops_per_second(contender),
         latency_ns: latency.as_ref().map(latency_figures),
         latency_of: latency_of(kind, stack.durability).to_string(),
         error_rate,
