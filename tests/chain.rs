@@ -10,7 +10,7 @@ use joulebook::hash::Digest;
 use joulebook::journal::sim::SimStorage;
 use joulebook::journal::storage::SECTOR;
 use joulebook::journal::{JournalId, Kind, Options, SyncPolicy, scan};
-use joulebook::measure::{Probe, Stage, StageTimes};
+use joulebook::measure::{Probe, Seen, Stage};
 use joulebook::node::durable::{DurableError, DurableNode, DurableOptions, Memory};
 use joulebook::node::verify::{Verified, VerifyError, verify};
 use joulebook::node::{BlockPolicy, BlockSink, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
@@ -37,7 +37,7 @@ struct Played {
     file: Vec<u8>,
     totals: SealTotals,
     digest: Digest,
-    looked_at: Option<StageTimes>,
+    looked_at: Option<Seen>,
 }
 
 impl EngineVisitor for Play<'_> {
@@ -130,7 +130,7 @@ fn a_stack_that_is_looked_at_seals_the_same_chain() {
         let looked_at = stack.engine.visit_probed(play());
         assert!(plain.file == looked_at.file && plain.digest == looked_at.digest, "{}: not the same", stack.name);
         assert_eq!(plain.looked_at, None);
-        let times = looked_at.looked_at.expect("it was looked at");
+        let times = looked_at.looked_at.expect("it was looked at").times;
         // How they divide is for runs that are long enough; here they were found at all.
         let market = times.stage_ns[Stage::Match] + times.stage_ns[Stage::Tokens];
         assert!(market > 0.0 && times.stage_ns[Stage::Wait] > 0.0, "{}: {times:?}", stack.name);

@@ -12,7 +12,7 @@ mod stage;
 pub mod verdict;
 
 pub use histogram::LatencyRecorder;
-pub use probe::{Off, Probe, Sampled};
+pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
 pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss};
 pub use rounds::{Interval, median, median_interval};

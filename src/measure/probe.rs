@@ -17,6 +17,7 @@
 //! CPU is taken from the thread's CPU clock instead.
 
 use super::clock;
+use super::counters::{self, Sample, Scope, Source};
 use super::resources::thread_cpu_ns;
 use super::rounds::median;
 use super::stage::{PerStage, Stage, StageTimes};
@@ -39,7 +40,7 @@ pub trait Probe: Copy + Send + Sync + 'static {
     fn start(in_a_row: u32);
 
     /// What was found since [`start`](Self::start), or `None` if nobody looks.
-    fn finish() -> Option<StageTimes>;
+    fn finish() -> Option<Seen>;
 
     /// A turn begins. What came since the last lap of the one before belongs to no stage.
     fn turn();
@@ -55,6 +56,15 @@ pub trait Probe: Copy + Send + Sync + 'static {
     fn rare<R>(stage: Stage, work: impl FnOnce() -> R) -> R;
 }
 
+/// What a probe has seen of a thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Where its time went.
+    pub times: StageTimes,
+    /// What was counted of it meanwhile ([`counters::open`] says what there is).
+    pub counted: Sample,
+}
+
 /// Nobody looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Off;
@@ -64,7 +74,7 @@ impl Probe for Off {
     fn start(_: u32) {}
 
     #[inline(always)]
-    fn finish() -> Option<StageTimes> {
+    fn finish() -> Option<Seen> {
         None
     }
 
@@ -106,7 +116,7 @@ struct Row {
     laps: PerStage<u64>,
 }
 
-/// Medians or means of the rows of one kind, in ns per turn.
+/// Means of the rows of one kind that were not interrupted, per turn.
 #[derive(Clone, Default)]
 struct Turn {
     ns: f64,
@@ -118,6 +128,7 @@ struct Turn {
 struct Found {
     started: u64,
     cpu_started: Result<u64, String>,
+    counted_before: Sample,
     /// When the lap before ended.
     lap: u64,
     in_a_row: u32,
@@ -143,6 +154,8 @@ const NEVER: u32 = u32::MAX;
 thread_local! {
     /// Turns until one is looked at, plus 1; or one of the constants above. By itself, because most probes ask for nothing else.
     static AHEAD: Cell<u32> = const { Cell::new(NEVER) };
+    /// Opened once a thread.
+    static COUNTERS: RefCell<Box<dyn Source>> = RefCell::new(counters::open(Scope::Thread));
     static FOUND: RefCell<Found> = const { RefCell::new(Found::new(0x9e37_79b9_7f4a_7c15)) };
 }
 
@@ -152,6 +165,7 @@ impl Found {
         Found {
             started: 0,
             cpu_started: Ok(0),
+            counted_before: Sample::EMPTY,
             lap: 0,
             in_a_row: 1,
             left_of_row: 0,
@@ -299,8 +313,9 @@ impl Sampled {
 impl Probe for Sampled {
     fn start(in_a_row: u32) {
         assert!(in_a_row > 0, "at least one turn is looked at");
+        let counted_before = COUNTERS.with_borrow_mut(|source| source.read());
         FOUND.with_borrow_mut(|found| {
-            *found = Found { in_a_row, ..Found::new(found.random) };
+            *found = Found { in_a_row, counted_before, ..Found::new(found.random) };
             found.rows.reserve(ROWS_MAX);
             // The first row need not be far: a short run is to show something, too.
             AHEAD.set(OUTER + 1 + found.distance() / TURNS_PER_SAMPLE as u32);
@@ -309,15 +324,16 @@ impl Probe for Sampled {
         });
     }
 
-    fn finish() -> Option<StageTimes> {
+    fn finish() -> Option<Seen> {
         AHEAD.set(NEVER);
         // A row that has not ended counts for nothing.
         FOUND.with_borrow_mut(|found| {
             let wall_ns = clock::ns(clock::ticks() - found.started);
             let cpu_ns = found.cpu_started.clone().and_then(|started| Ok(thread_cpu_ns()? - started));
             let times = found.times(wall_ns, cpu_ns);
+            let counted = COUNTERS.with_borrow_mut(|source| source.read()).since(&found.counted_before);
             *found = Found::new(found.random);
-            Some(times)
+            Some(Seen { times, counted })
         })
     }
 
@@ -396,7 +412,7 @@ mod tests {
                 Sampled::rare(Stage::Wait, || work(2_000_000));
             }
         }
-        Sampled::finish().unwrap()
+        Sampled::finish().unwrap().times
     }
 
     #[test]

@@ -5,15 +5,13 @@ use std::ops::{AddAssign, Index, IndexMut};
 /// A part of the work. The order is that of an operation's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Requests are made of what came in, and claimed.
-    Decode,
     /// Market-data reads.
     Reads,
     /// Checks of terms, price-time matching, and the events of both.
     Match,
     /// Escrow, delivery versus payment, fees: all that changes a balance.
     Tokens,
-    /// Commands and events are kept for the block, and for the journal where there is one.
+    /// Commands and their stamps are kept for the block.
     Events,
     /// Hashing changed accounts and their tree.
     StateRoot,
@@ -23,10 +21,8 @@ pub enum Stage {
     Merkle,
     /// The nonce search.
     Seal,
-    /// Frames are made and written.
-    Journal,
-    /// Waiting until the disk has what was written.
-    Sync,
+    /// A sealed block is handed to whoever keeps it, a chain file say.
+    Keep,
     /// Waiting for another thread.
     Wait,
     /// Ready to go on, but the CPU was another thread's or another machine's.
@@ -35,8 +31,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Stage; 13] = [
-        Stage::Decode,
+    pub const ALL: [Stage; 11] = [
         Stage::Reads,
         Stage::Match,
         Stage::Tokens,
@@ -45,8 +40,7 @@ impl Stage {
         Stage::Leaves,
         Stage::Merkle,
         Stage::Seal,
-        Stage::Journal,
-        Stage::Sync,
+        Stage::Keep,
         Stage::Wait,
         Stage::NoCpu,
     ];
@@ -54,7 +48,6 @@ impl Stage {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Decode => "decode",
             Stage::Reads => "reads",
             Stage::Match => "match",
             Stage::Tokens => "tokens",
@@ -63,8 +56,7 @@ impl Stage {
             Stage::Leaves => "leaves",
             Stage::Merkle => "Merkle",
             Stage::Seal => "seal",
-            Stage::Journal => "journal",
-            Stage::Sync => "sync",
+            Stage::Keep => "keep",
             Stage::Wait => "wait",
             Stage::NoCpu => "no CPU",
         }

@@ -224,7 +224,7 @@ impl SealStation {
             self.totals.latency.record_n(waited_ns, u64::from(operations));
         }
         if self.sink.is_some() {
-            clock.lap(Stage::Journal);
+            clock.lap(Stage::Keep);
         }
         self.totals.blocks += 1;
         self.totals.transactions += u64::from(block.transactions);

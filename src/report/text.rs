@@ -1,6 +1,8 @@
 //! The report as tables on a terminal.
 
+use super::counter_rows;
 use super::format::{count, duration_ns, kwh, rate, three_digits, watt};
+use crate::measure::Interval;
 use crate::node::Stack;
 use crate::scenario::{
     Attribution, Component, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult, StageShare,
@@ -228,15 +230,26 @@ impl Page {
         for Attribution { scenario, stack, threads, cost_of_looking, .. } in attributions {
             for thread in threads {
                 let stages: Vec<String> = thread.stages.iter().map(stage).collect();
-                let looking = format!("{:+.1} %", 100.0 * (cost_of_looking.median - 1.0));
+                let cost = |ratio: f64| format!("{:+.1}", 100.0 * (ratio - 1.0));
+                let Interval { median, low, high, .. } = *cost_of_looking;
+                let looking = format!("{} % ({} to {})", cost(median), cost(low), cost(high));
                 let each = duration_ns(thread.ns_per_operation);
                 rows.push(vec![scenario.clone(), stack.clone(), thread.name.clone(), each, stages.join(", "), looking]);
             }
         }
         let header = ["scenario", "stack", "thread", "each", "of that", "looking costs"];
         out.push_str(&self.table(&header, rows, &[0, 1, 2, 4]));
-        for Attribution { scenario, stack, bound_by, .. } in attributions {
+        for Attribution { scenario, stack, threads, bound_by, .. } in attributions {
             self.paragraph(&format!("{scenario}, {stack}: bound by {bound_by}."), out);
+            for thread in threads {
+                let Some(counted) = &thread.counted else { continue };
+                let there = counted.counters.iter().filter(|row| matches!(row.per_operation, Reading::Value(_)));
+                let rows = counter_rows(&there.cloned().collect::<Vec<_>>());
+                let counters: Vec<String> = rows.iter().map(|[name, figure]| format!("{name} {figure}")).collect();
+                let counters = if counters.is_empty() { "none".to_string() } else { counters.join("; ") };
+                let (name, verdict) = (&thread.name, &counted.verdict.words);
+                self.paragraph(&format!("The {name} thread: {verdict}. Counted per operation: {counters}."), out);
+            }
         }
     }
 
@@ -386,7 +399,16 @@ mod tests {
             for result in &report.scenarios {
                 assert!(text.contains(&result.digest[..16]) && text.contains(&rate(result.ops_per_second)));
             }
-            for wanted in ["same events, reads and state", "Ladder", "Bottleneck", "Network: 0 bytes", "p99.9"] {
+            for wanted in [
+                "same events, reads and state",
+                "Ladder",
+                "Bottleneck",
+                "Network: 0 bytes",
+                "p99.9",
+                "settlement, optimized: bound by the ",
+                "The engine thread: ",
+                "Counted per operation: task clock",
+            ] {
                 let flat = text.replace('\n', " ");
                 assert!(flat.contains(wanted), "{wanted} is missing:\n{text}");
             }
@@ -420,6 +442,17 @@ mod tests {
         }
         assert_eq!(json["scenarios"].as_array().unwrap().len(), 8);
         assert_eq!(json["ratios"].as_array().unwrap().len(), 4);
+        let attribution = json["attribution"].as_array().unwrap();
+        assert_eq!(attribution.len(), 8);
+        for of in attribution {
+            for thread in of["threads"].as_array().unwrap() {
+                let shares = thread["stages"].as_array().unwrap().iter().map(|stage| stage["share"].as_f64().unwrap());
+                assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{thread}");
+                // What a pool does is not counted.
+                let by_a_pool = thread["name"] == "sealer" || (of["scenario"] == "reads" && of["stack"] == "optimized");
+                assert_eq!(thread["counted"]["verdict"]["words"].is_string(), !by_a_pool, "{thread}");
+            }
+        }
         assert!(json["scenarios"][4]["work"]["fills"].as_u64().unwrap() > 0);
         assert!(json["scenarios"][0]["resources"]["peak_rss_mib"].is_object());
     }

@@ -6,7 +6,9 @@
 
 use super::player::{Player, Round, Setting, prepare_probed};
 use super::results::{Contender, interval};
-use super::{Attribution, Kind, ScenarioError, StageShare, ThreadTimes};
+use super::{Attribution, Counted, Kind, ScenarioError, StageShare, ThreadTimes};
+use crate::measure::counters::{self, Sample, Scope};
+use crate::measure::verdict::{Evidence, WaitsFor, judge};
 use crate::measure::{Stage, StageTimes};
 use crate::node::Stack;
 use crate::workload::Stream;
@@ -60,7 +62,10 @@ pub fn attribute(
         sum.add(&looked_at, stack);
     }
     let operations = sum.operations as f64;
-    let mut threads = vec![thread("engine", what_the_engine_thread_is(setting.kind, stack), &sum.engine, operations)];
+    let mut engine = thread("engine", what_the_engine_thread_is(setting.kind, stack), &sum.engine, operations);
+    let by_a_pool = setting.kind == Kind::Reads && stack.parallel_reads;
+    engine.counted = (!by_a_pool).then(|| counted(&sum));
+    let mut threads = vec![engine];
     if sum.sealer.wall_ns > 0.0 {
         threads.push(thread("sealer", "seals blocks while the engine fills the next", &sum.sealer, operations));
     }
@@ -82,6 +87,7 @@ struct Sum {
     operations: u64,
     wall_seconds: f64,
     engine: StageTimes,
+    engine_counted: Sample,
     sealer: StageTimes,
 }
 
@@ -89,7 +95,9 @@ impl Sum {
     fn add(&mut self, round: &Round, stack: &Stack) {
         self.operations += round.operations;
         self.wall_seconds += round.wall_seconds;
-        self.engine += round.engine_times.as_ref().expect("it was looked at");
+        let seen = round.engine_thread.as_ref().expect("it was looked at");
+        self.engine += &seen.times;
+        self.engine_counted.add(&seen.counted);
         let Some(sealed) = &round.sealed else { return };
         if stack.plan.beside {
             self.sealer += &sealed.times;
@@ -99,6 +107,18 @@ impl Sum {
         self.engine.stage_ns[Stage::Wait] = 0.0;
         self.engine.stage_ns += sealed.times.stage_ns;
     }
+}
+
+/// What was counted of the engine's thread, and what that says.
+fn counted(sum: &Sum) -> Counted {
+    // Asked again for its reasons only.
+    let source = counters::open(Scope::Thread);
+    let mut evidence = Evidence::of(&sum.engine_counted);
+    evidence.wall_ns = Some(sum.engine.wall_ns);
+    // It sleeps only where it waits for the sealer or for a pool.
+    evidence.waits_for = Some(WaitsFor::Thread);
+    let counters = counters::per_operation(&*source, &sum.engine_counted, sum.operations);
+    Counted { counters, verdict: judge(&evidence) }
 }
 
 fn what_the_engine_thread_is(kind: Kind, stack: &Stack) -> &'static str {
@@ -121,7 +141,7 @@ fn thread(name: &str, what: &str, times: &StageTimes, operations: f64) -> Thread
     let mut stages: Vec<StageShare> = spent.map(|stage| share(stage.name(), times.stage_ns[stage])).collect();
     stages.push(share(StageShare::UNATTRIBUTED, times.unattributed_ns()));
     let (name, what) = (name.to_string(), what.to_string());
-    ThreadTimes { name, what, ns_per_operation: times.wall_ns / operations, stages }
+    ThreadTimes { name, what, ns_per_operation: times.wall_ns / operations, stages, counted: None }
 }
 
 /// The thread that waits least, and what it does most, in words.

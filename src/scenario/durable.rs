@@ -112,7 +112,7 @@ impl<E: Engine> Durable<'_, E> {
             ..taken.work
         };
         let (digest, sealed, journal) = (state_digest(&stopped.engine), Some(stopped.sealed), Some(journal));
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_times: None })
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_thread: None })
     }
 
     /// The latency pass: from submission to answer, at full load, and reads by themselves.

@@ -2,6 +2,8 @@
 
 use crate::measure::Interval;
 pub use crate::measure::Reading;
+use crate::measure::counters::CounterReading;
+use crate::measure::verdict::Verdict;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -293,6 +295,17 @@ pub struct ThreadTimes {
     pub ns_per_operation: f64,
     /// Its stages in the order of the work, and what is in none of them. Their shares sum to 1.
     pub stages: Vec<StageShare>,
+    /// What was counted of it; `None` where a pool does its work, or part of it: the sealer, and reads on all cores.
+    pub counted: Option<Counted>,
+}
+
+/// Counters of a thread's work.
+#[derive(Clone, Debug, Serialize)]
+pub struct Counted {
+    /// Each counter per operation, or why there is none.
+    pub counters: Vec<CounterReading>,
+    /// What bounds the thread, by the rule of [`verdict`](crate::measure::verdict).
+    pub verdict: Verdict,
 }
 
 /// One stage of a thread's time.

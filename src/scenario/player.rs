@@ -8,7 +8,7 @@ use crate::command::{Batch, Command};
 use crate::engine::{Engine, state_digest};
 use crate::event::EventLog;
 use crate::hash::Digest;
-use crate::measure::{LatencyRecorder, Probe, Stage, StageTimes, process_cpu_seconds};
+use crate::measure::{LatencyRecorder, Probe, Seen, Stage, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use crate::seal::Watch;
 use crate::types::{Sequence, TimeNs};
@@ -82,8 +82,8 @@ pub struct Round {
     pub sealed: Option<SealTotals>,
     /// What went through the journal, if the stack has one.
     pub journal: Option<JournalWork>,
-    /// Where the time of the thread that plays went, if it was looked at.
-    pub engine_times: Option<StageTimes>,
+    /// What was seen of the thread that plays, if it was looked at.
+    pub engine_thread: Option<Seen>,
 }
 
 /// A stream's state after its setup, on some engine.
@@ -290,7 +290,7 @@ impl<E: Engine, P: Probe> Player for Prepared<E, P> {
                 sealed = Some(totals);
             }
         }
-        let engine_times = P::finish();
+        let engine_thread = P::finish();
         let (wall_seconds, cpu_seconds) = timer.stop();
         let operations = operations * repeats;
         if let Some(totals) = &mut sealed {
@@ -298,7 +298,7 @@ impl<E: Engine, P: Probe> Player for Prepared<E, P> {
         }
         let digest = state_digest(&engine);
         let journal = None;
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_times })
+        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_thread })
     }
 
     fn sample(

@@ -57,6 +57,9 @@ impl Tally {
 pub struct Sample([Option<Tally>; Counter::ALL.len()]);
 
 impl Sample {
+    /// Nothing was read.
+    pub const EMPTY: Sample = Sample([None; Counter::ALL.len()]);
+
     /// The reading of a counter.
     pub fn get(&self, counter: Counter) -> Option<Tally> {
         self.0[counter as usize]
