@@ -460,6 +460,17 @@ mod tests {
         assert_eq!(found.turns, 100_000);
     }
 
+    #[test]
+    fn what_is_rare_is_no_part_of_the_row_that_it_comes_in() {
+        let mut found = Found { left_of_row: 1, row_started: 500, ..Found::new(1) };
+        let since = clock::ticks();
+        work(1_000);
+        found.rare(Stage::Wait, since, 7.0);
+        assert!(found.rare[Stage::Wait] > 0);
+        assert_eq!((found.row_started - 500, found.rare_off_cpu_ns), (found.rare[Stage::Wait], 7.0));
+        assert_eq!(found.lap, since + found.rare[Stage::Wait]);
+    }
+
     fn row(kind: Kind, ticks: u64, stages: &[(Stage, u64, u64)]) -> Row {
         let mut row = Row { kind, ticks, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
         stages.iter().for_each(|&(stage, ticks, laps)| (row.stages[stage], row.laps[stage]) = (ticks, laps));

@@ -448,6 +448,9 @@ mod tests {
             for thread in of["threads"].as_array().unwrap() {
                 let shares = thread["stages"].as_array().unwrap().iter().map(|stage| stage["share"].as_f64().unwrap());
                 assert!((shares.sum::<f64>() - 1.0).abs() < 1e-9, "{thread}");
+                // A stack that seals where it fills waits for nobody.
+                let waits = thread["stages"].as_array().unwrap().iter().any(|stage| stage["name"] == "wait");
+                assert!(!waits || of["stack"] == "optimized", "{thread}");
                 // What a pool does is not counted.
                 let by_a_pool = thread["name"] == "sealer" || (of["scenario"] == "reads" && of["stack"] == "optimized");
                 assert_eq!(thread["counted"]["verdict"]["words"].is_string(), !by_a_pool, "{thread}");
