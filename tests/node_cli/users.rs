@@ -171,7 +171,13 @@ fn a_disk_that_fails_ends_the_node_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut live = Live::start(folder.path(), &NEW);
     let answers = live.ask(&requests(7, 20));
-    // It may be making a file in it just then.
+    // It makes segments ahead, two of them: the error is to be the snapshot's, and not that the last of these cannot be made.
+    let made = |_| {
+        std::thread::sleep(Duration::from_millis(1));
+        folder.path().join("ledger/spare-3").exists()
+    };
+    assert!((0..60_000).any(made), "it makes no segments ahead");
+    // It may be working in it just then.
     while folder.path().join("ledger").exists() {
         let _ = fs::remove_dir_all(folder.path().join("ledger"));
     }
