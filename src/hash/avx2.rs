@@ -34,7 +34,7 @@ impl Avx2 {
 
 #[target_feature(enable = "avx2")]
 fn hash_8(cpu: Avx2, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
-    hash_lanes::<Words>(cpu, times, messages, out);
+    hash_lanes::<Words, 8>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx2")]

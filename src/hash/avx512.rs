@@ -44,12 +44,12 @@ impl Avx512 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 fn hash_32(cpu: Avx512, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
-    hash_lanes::<Wide>(cpu, times, messages, out);
+    hash_lanes::<Wide, 32>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 fn hash_16(cpu: Avx512, times: Times, messages: &[&[u8]], out: &mut [Digest]) {
-    hash_lanes::<Words>(cpu, times, messages, out);
+    hash_lanes::<Words, 16>(cpu, times, messages, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]

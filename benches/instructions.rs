@@ -1,0 +1,247 @@
+//! The parts whose instructions are counted: `profiling/callgrind.sh`. Each part does the same work from the same state every time it is
+//! called, on one thread, and [`counted`] is the only stretch that Callgrind collects, so what prepares and checks the work is in
+//! no figure. Without Callgrind a call does the work and its checks, and prints what was done: so `cargo test` runs all parts.
+//!
+//! A part prints one JSON line: its name, what an operation is, how many were done, and a digest of what they made.
+
+use joulebook::block::{Body, StateTree, merkle};
+use joulebook::command::{Batch, Command};
+use joulebook::engine::{AccountRecord, Engine, Escrow, Ledger, Settlement, escrow_of, state_digest};
+use joulebook::event::{Event, EventLog};
+use joulebook::hash::{Digest, Hashing, NonceSearch, Platform, sha256, to_hex};
+use joulebook::optimized::{Columns, Optimized};
+use joulebook::types::{AccountId, Side, cost};
+use joulebook::workload::{Population, Stream};
+use std::collections::HashMap;
+use std::hint::black_box;
+
+const POPULATION: Population = Population { users: 100, orders: 50, seed: 42 };
+const OPERATIONS: u64 = 20_000;
+const NONCES: u32 = 65_536;
+
+/// What a part did.
+struct Done {
+    operation: &'static str,
+    operations: u64,
+    digest: Digest,
+}
+
+type Part = (&'static str, fn() -> Done);
+const PARTS: [Part; 6] = [
+    ("matching", matching),
+    ("tokens", tokens),
+    ("leaves", leaves),
+    ("merkle", merkle_root),
+    ("state-root", state_root),
+    ("search", search),
+];
+
+/// The stretch that is counted. Callgrind finds it by its name, so it must be neither inlined nor mangled away by generics.
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) {
+    work();
+    black_box(());
+}
+
+/// All on this thread: Callgrind runs one at a time anyway, and who steals which task is chance.
+fn on_one_core() -> Hashing {
+    Hashing { platform: Platform::chosen(), parallel: false }
+}
+
+/// The same for work that a part only needs. Its name must not match what Callgrind looks for.
+fn prepared(work: &mut dyn FnMut()) {
+    work();
+}
+
+/// A settlement stream, and the engine before and after it.
+struct Played {
+    stream: Stream,
+    /// The setup's events, and the accounts behind it.
+    setup: EventLog,
+    before: Vec<AccountRecord>,
+    /// The stream's events, the engine behind it, and the first of its sequences.
+    log: EventLog,
+    after: Optimized,
+    first: u64,
+}
+
+fn play(around: fn(&mut dyn FnMut())) -> Played {
+    let stream = Stream::settlement(POPULATION, OPERATIONS);
+    let mut engine = Optimized::new(stream.rules);
+    let (mut setup, mut log) = (EventLog::default(), EventLog::default());
+    engine.apply(Batch { first: 1, time: 0, commands: &stream.setup }, &mut setup);
+    let mut before = Vec::new();
+    engine.take_changed(&mut before);
+    let first = 1 + stream.setup.len() as u64;
+    // Once unseen, for memory that grows once.
+    let mut rehearsal = engine.clone();
+    rehearsal.apply(Batch { first, time: 0, commands: &stream.commands }, &mut log);
+    log.clear();
+    around(&mut || {
+        engine.apply(Batch { first, time: 0, commands: &stream.commands }, &mut log);
+    });
+    Played { stream, setup, before, log, after: engine, first }
+}
+
+fn matching() -> Done {
+    let played = play(counted);
+    assert!(played.after.stats().trades > OPERATIONS / 4, "a settlement stream trades");
+    let operation = "one order placed: escrow, matching, settlement";
+    Done { operation, operations: played.stream.commands.len() as u64, digest: state_digest(&played.after) }
+}
+
+/// What the ledger is asked, in the order in which a market asks it.
+enum Call {
+    Escrow(AccountId, Escrow),
+    Settle(Settlement),
+}
+
+fn calls(played: &Played, fee_ppm: u32) -> Vec<Call> {
+    /// An order as far as its escrow goes.
+    struct Held {
+        account: AccountId,
+        side: Side,
+        limit: i32,
+        wh: u32,
+    }
+    let mut orders: HashMap<u64, Held> = HashMap::new();
+    let mut calls = Vec::new();
+    let all = played.stream.setup.iter().zip(played.setup.outcomes());
+    let all = all.chain(played.stream.commands.iter().zip(played.log.outcomes()));
+    for (sequence, (command, events)) in (1..).zip(all) {
+        let Command::Place(order) = command else { continue };
+        if let [Event::Rejected { .. }] = events {
+            continue;
+        }
+        let limit = order.limit.expect("a settlement stream has limit orders");
+        let escrow = escrow_of(order.side, order.wh, limit, fee_ppm);
+        calls.push((sequence, Call::Escrow(order.account, escrow)));
+        orders.insert(sequence, Held { account: order.account, side: order.side, limit, wh: order.wh });
+        for event in events {
+            let &Event::Fill { maker, price, wh, fee, .. } = event else { continue };
+            let mut release = |id: u64| {
+                let held = orders.get_mut(&id).expect("what is filled was placed");
+                let old = escrow_of(held.side, held.wh, held.limit, fee_ppm);
+                held.wh -= wh;
+                let new = escrow_of(held.side, held.wh, held.limit, fee_ppm);
+                (held.side, held.account, Escrow { watt: old.watt - new.watt, energy: old.energy - new.energy })
+            };
+            let (taken, given) = (release(sequence), release(maker.0));
+            let (buyer, seller) = if taken.0 == Side::Buy { (taken, given) } else { (given, taken) };
+            let cost = cost(wh, price);
+            let (buyer_release, seller_release) = (buyer.2, seller.2);
+            let (buyer, seller, wh) = (buyer.1, seller.1, wh);
+            calls.push((
+                sequence,
+                Call::Settle(Settlement { buyer, seller, wh, cost, fee, buyer_release, seller_release }),
+            ));
+        }
+    }
+    calls.into_iter().filter(|(sequence, _)| *sequence >= played.first).map(|(_, call)| call).collect()
+}
+
+fn carry_out(ledger: &mut Columns, calls: &[Call]) {
+    for call in calls {
+        match call {
+            Call::Escrow(account, new) => {
+                ledger.escrow(*account, Escrow::default(), *new).expect("the engine had it too");
+            }
+            Call::Settle(settlement) => ledger.settle(settlement),
+        }
+    }
+}
+
+fn tokens() -> Done {
+    let mut played = play(prepared);
+    let calls = calls(&played, played.stream.rules.fee_ppm);
+    let mut ledger = Columns::restore(&played.stream.rules, played.before.iter().copied()).expect("the engine's own");
+    counted(&mut || carry_out(&mut ledger, black_box(&calls)));
+    let (mut ours, mut engines) = (Vec::new(), Vec::new());
+    ledger.take_changed(&mut ours);
+    played.after.take_changed(&mut engines);
+    let by_account = |records: &mut Vec<AccountRecord>| records.sort_by_key(|record| record.account.0);
+    by_account(&mut ours);
+    by_account(&mut engines);
+    assert_eq!(ours, engines, "the calls are not those of the engine");
+    let bytes: Vec<u8> = ours.iter().flat_map(AccountRecord::encode).collect();
+    let operation = "one call of the ledger: an order's escrow, or a fill's settlement";
+    Done { operation, operations: calls.len() as u64, digest: sha256(&bytes) }
+}
+
+/// What the stream is as a block's body.
+fn body() -> (Body, Optimized) {
+    let Played { stream, log, after, first, .. } = play(prepared);
+    let mut body = Body { log, ..Body::default() };
+    body.commands.extend_from_slice(&stream.commands);
+    body.stamps.push(joulebook::block::Stamp { start: 0, first, time: 0 });
+    (body, after)
+}
+
+fn leaves_of(body: &Body) -> Vec<Digest> {
+    let mut leaves = Vec::with_capacity(body.commands.len());
+    body.leaves(&mut leaves, on_one_core());
+    leaves
+}
+
+fn leaves() -> Done {
+    let (body, _) = body();
+    let mut leaves = Vec::new();
+    counted(&mut || leaves = leaves_of(black_box(&body)));
+    let one_by_one: Vec<Digest> =
+        body.transactions().map(|(command, events)| joulebook::block::leaf(&command, events)).collect();
+    assert_eq!(leaves, one_by_one, "lanes and the plain leaf differ");
+    Done { operation: "one transaction's leaf", operations: leaves.len() as u64, digest: merkle::root(&leaves) }
+}
+
+fn merkle_root() -> Done {
+    let leaves = leaves_of(&body().0);
+    let mut digest = Digest::default();
+    counted(&mut || digest = merkle::root_by(on_one_core(), black_box(&leaves)));
+    assert_eq!(digest, merkle::root_by(Hashing::NAIVE, &leaves), "lanes and the plain root differ");
+    Done { operation: "one leaf of the tree", operations: leaves.len() as u64, digest }
+}
+
+fn state_root() -> Done {
+    let (_, mut engine) = body();
+    let mut changed = Vec::new();
+    engine.take_changed(&mut changed);
+    let records = || changed.iter().map(|record| (record.account.0, record.encode())).collect::<Vec<_>>();
+    let (mut tree, mut naive) = (StateTree::new(), StateTree::new());
+    let mut ours = records();
+    // The second time the tree has its memory: growing it takes a few instructions more or less.
+    tree.update(&mut records(), on_one_core());
+    counted(&mut || tree.update(&mut ours, on_one_core()));
+    naive.update(&mut records(), Hashing::NAIVE);
+    assert_eq!(tree.root(), naive.root(), "lanes and the plain tree differ");
+    Done { operation: "one changed account", operations: changed.len() as u64, digest: tree.root() }
+}
+
+fn search() -> Done {
+    let header: [u8; 80] = std::array::from_fn(|byte| byte as u8);
+    // A target that nothing meets: every nonce is tried, whatever the header.
+    let search = NonceSearch::new(&header, &[0; 32]);
+    let mut found = None;
+    counted(&mut || found = black_box(&search).lowest(Platform::chosen(), 0..=NONCES - 1));
+    assert_eq!(found, None, "no digest is zero");
+    let operation = "one nonce tried";
+    Done { operation, operations: u64::from(NONCES), digest: sha256(&header) }
+}
+
+fn main() {
+    // What cargo adds (`--bench`, `--test`) and filters begin here; a name picks one part.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if let Some(unknown) = asked.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
+        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+        eprintln!("error: no part is called {unknown:?}; there are {}", names.join(", "));
+        std::process::exit(2);
+    }
+    for (name, part) in PARTS {
+        if asked.is_empty() || asked.iter().any(|asked| asked == name) {
+            let Done { operation, operations, digest } = part();
+            let hashing = Platform::chosen().name();
+            let digest = to_hex(&digest);
+            let line = serde_json::json!({ "name": name, "operation": operation, "operations": operations, "digest": digest, "hashing": hashing });
+            println!("{line}");
+        }
+    }
+}
