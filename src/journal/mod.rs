@@ -5,6 +5,7 @@
 //! segment-0000000001   | header x 2 | frame | frame | frame ...                | Rotate |
 //! segment-0000000002   | header x 2 | frame | frame |  filling ...
 //! spare-3              | filling, or a used segment ...
+//! spare-4.part         | filling, not all of it durable yet
 //! ```
 //!
 //! The rules that it keeps:
@@ -37,4 +38,4 @@ pub use error::JournalError;
 pub use frame::{FrameBuffer, Header, Kind, Label};
 pub use scan::{Recovered, scan};
 pub use segment::{JournalId, Listed, Segment, segments};
-pub use spares::Spares;
+pub use spares::{Spares, spare};

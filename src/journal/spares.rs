@@ -1,5 +1,8 @@
 //! Segments made ahead: filled, or used before. Writing into them changes no metadata, which makes a durable write several times
 //! as fast; and when the disk is full, that is known before a command is accepted.
+//!
+//! `spare-3.part` is being filled, and gets the name `spare-3` when all of it is durable. Its length alone would not tell: a
+//! process that goes on after another one sees in memory what never reached the disk.
 
 use super::JournalError;
 use super::segment::{Filling, JournalId, Segment};
@@ -9,6 +12,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 const NAME: &str = "spare-";
+const PART: &str = ".part";
 
 /// The files that are ready to become segments. Shared: whoever has time makes more.
 #[derive(Debug)]
@@ -36,6 +40,18 @@ pub(super) fn name_of(file: u64) -> String {
     format!("{NAME}{file}")
 }
 
+fn part_of(file: u64) -> String {
+    format!("{NAME}{file}{PART}")
+}
+
+/// The number of the spare file with this name, if it is one, and whether it is finished.
+pub fn spare(name: &str) -> Option<(u64, bool)> {
+    let whole = name.strip_suffix(PART);
+    let number = whole.unwrap_or(name).strip_prefix(NAME)?.parse().ok()?;
+    let expected = if whole.is_some() { part_of(number) } else { name_of(number) };
+    (name == expected).then_some((number, whole.is_none()))
+}
+
 impl<S: Storage> Spares<S> {
     /// Finds those that are there, beside the files of these segments. What was not finished is removed.
     pub(super) fn open(
@@ -46,11 +62,10 @@ impl<S: Storage> Spares<S> {
     ) -> Result<Self, JournalError> {
         let mut state = State { ready: Vec::new(), next: 1 + segments.max().unwrap_or(0) };
         for name in storage.names().map_err(JournalError::io("listing", "the journal's folder"))? {
-            let number = name.strip_prefix(NAME).and_then(|number| number.parse().ok());
-            let Some(number) = number.filter(|&number| name == name_of(number)) else { continue };
+            let Some((number, finished)) = spare(&name) else { continue };
             state.next = state.next.max(number.saturating_add(1));
             let file = storage.open(&name, Access::Read).map_err(JournalError::io("opening", &name))?;
-            if file.length().map_err(JournalError::io("reading its length", &name))? == length {
+            if finished && file.length().map_err(JournalError::io("reading its length", &name))? == length {
                 state.ready.push(number);
             } else {
                 storage.remove(&name).map_err(JournalError::io("removing", &name))?;
@@ -93,7 +108,7 @@ impl<S: Storage> Spares<S> {
         match made {
             Ok(()) => self.state().ready.push(number),
             // It is the reason for the removal that matters, not how that went.
-            Err(_) => drop(self.storage.remove(&name_of(number))),
+            Err(_) => drop(self.storage.remove(&part_of(number))),
         }
         made.map_err(|error| match &error {
             JournalError::Io { source, .. } if is_full(source) => JournalError::Full { why: error.to_string() },
@@ -102,7 +117,7 @@ impl<S: Storage> Spares<S> {
     }
 
     fn make(&self, number: u64, pause: impl Fn(Duration) -> bool) -> Result<(), JournalError> {
-        let name = &name_of(number);
+        let name = &part_of(number);
         let mut file = self.storage.create(name, Access::Write).map_err(JournalError::io("creating", name))?;
         let filled = fill(&mut file, self.length, |sector, bytes| self.filling.mark(number, sector, bytes), pause);
         filled.map_err(JournalError::io("filling it", name))?;
@@ -111,7 +126,7 @@ impl<S: Storage> Spares<S> {
             let text = format!("{} bytes were written, and {length} are there: the rest went elsewhere", self.length);
             return Err(JournalError::io("filling it", name)(io::Error::other(text)));
         }
-        Ok(())
+        self.storage.rename(name, &name_of(number)).map_err(JournalError::io("renaming", name))
     }
 
     /// Takes one that is ready.
@@ -129,5 +144,19 @@ impl<S: Storage> Spares<S> {
         self.storage.rename(name, &name_of(segment.file)).map_err(JournalError::io("renaming", name))?;
         self.state().ready.push(segment.file);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(spare("spare-3"), Some((3, true)));
+        assert_eq!(spare("spare-3.part"), Some((3, false)));
+        for other in ["spare-", "spare-03", "spare-+3", "spare-3.par", "spare-x.part", "segment-0000000003", "3.part"] {
+            assert_eq!(spare(other), None, "{other}");
+        }
     }
 }

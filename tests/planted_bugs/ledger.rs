@@ -187,6 +187,13 @@ pub const BUGS: &[Bug] = &[
         caught_by: JOURNAL,
     },
     Bug {
+        what: "journal: a file has the name of a spare before all of it is durable",
+        file: "src/journal/spares.rs",
+        right: "let name = &part_of(number);",
+        wrong: "let name = &name_of(number);",
+        caught_by: JOURNAL,
+    },
+    Bug {
         what: "journal: a segment has its name before its header is durable",
         file: "src/journal/append.rs",
         right: "    file.sync().map_err(JournalError::io(\"syncing\", &spare))?;\n    storage.rename",

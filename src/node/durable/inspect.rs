@@ -90,7 +90,8 @@ pub struct Frames {
 pub fn inspect<S: Storage>(storage: &S) -> Result<Inspected, DurableError> {
     let meta = directory::expect(storage, None)?;
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
-    let (found, unfinished) = snapshot::find(&names);
+    let (found, mut unfinished) = snapshot::find(&names);
+    unfinished.extend(names.iter().filter(|name| matches!(journal::spare(name), Some((_, false)))));
     let snapshots: Vec<SnapshotFile> = found.iter().map(|&next| snapshot_file(storage, &meta, next)).collect();
     let files = journal::segments(storage, &meta.id)?;
     let gap = files.windows(2).rposition(|pair| pair[0].0 + 1 != pair[1].0);
@@ -119,7 +120,7 @@ pub fn inspect<S: Storage>(storage: &S) -> Result<Inspected, DurableError> {
             file.last = Some((number, file.last.map_or(1, |(_, count)| count + 1)));
         }
     });
-    let is_spare = |name: &str| name.strip_prefix("spare-").is_some_and(|number| number.parse::<u64>().is_ok());
+    let is_spare = |name: &str| matches!(journal::spare(name), Some((_, true)));
     let spares: Vec<&String> = names.iter().filter(|name| is_spare(name)).collect();
     let spares = (spares.len() as u64, spares.iter().map(|name| length(storage, name)).sum());
     let known = |name: &String| {
