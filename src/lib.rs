@@ -23,6 +23,7 @@ pub mod seal;
 pub mod node;
 pub mod workload;
 
+pub mod compare;
 pub mod scenario;
 
 pub mod report;

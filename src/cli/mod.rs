@@ -5,6 +5,7 @@
 mod answers;
 mod books;
 mod chain;
+mod compare;
 #[cfg(unix)]
 mod ledger;
 #[cfg(unix)]
@@ -73,6 +74,9 @@ enum Command {
     /// Matches in many books at once, one per product, on one core and on more, and reports what a message costs.
     #[command(after_help = books::AFTER_HELP)]
     Books(books::Books),
+    /// Says whether one build is slower than another, from the run reports of both, and how sure that is.
+    #[command(after_help = compare::AFTER_HELP)]
+    Compare(compare::Compare),
     /// Keeps a ledger on disk: carries requests out, and answers each when it is durable.
     #[cfg(unix)]
     #[command(after_help = node::AFTER_HELP)]
@@ -121,6 +125,7 @@ pub fn main() -> ExitCode {
         force_platform(isa.as_deref()).and_then(|()| match command.unwrap_or_else(|| Command::Run(Box::new(run))) {
             Command::Run(run) => run.execute(),
             Command::Books(books) => books.execute(),
+            Command::Compare(compare) => compare.execute(),
             #[cfg(unix)]
             Command::Node(node) => node.execute(),
             #[cfg(unix)]

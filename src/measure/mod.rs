@@ -8,6 +8,7 @@ mod probe;
 mod reading;
 mod resources;
 mod rounds;
+mod signed_rank;
 mod stage;
 pub mod verdict;
 
@@ -16,4 +17,5 @@ pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
 pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss};
 pub use rounds::{Interval, median, median_interval};
+pub use signed_rank::{pairs_needed, shift_interval};
 pub use stage::{PerStage, Stage, StageTimes};

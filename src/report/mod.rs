@@ -1,11 +1,13 @@
 //! Floor 6: a run's report, for people and for programs. Nothing is computed here that the report does not hold.
 
 mod books;
+mod compare;
 mod counters;
 mod format;
 mod text;
 
 pub use books::render as render_books_text;
+pub use compare::{render as render_compare_text, render_markdown as render_compare_markdown};
 pub use counters::counter_rows;
 pub use format::{count, duration_ns, kwh, price, rate, watt};
 pub use text::render as render_text;
