@@ -8,7 +8,7 @@ usage: profiling/compare.sh [options] REV_A REV_B
 
 Checks both revisions out beside each other, builds both with this toolchain, runs the optimized stack of both in turns (A B, B A,
 A B, ...), counts instructions of both under Callgrind where valgrind is installed, and hands all reports to `joulebook
-compare` of this checkout. Use "." for a revision that is not committed: this checkout as it is.
+compare`. Use "." for a revision that is not committed: this checkout as it is.
 
   --pairs N              pairs of runs; 8 is the least that tells anything with four scenarios (default 12, some 8 s each)
   --run "OPTIONS"        options of `joulebook run` (default "--stack optimized --no-attribution --rounds 5")
@@ -55,7 +55,7 @@ fi
 work=$(mktemp -d)
 worktrees=()
 clean() {
-    for tree in "${worktrees[@]}"; do git -C "$here" worktree remove --force "$tree" 2>/dev/null || true; done
+    for tree in ${worktrees[@]+"${worktrees[@]}"}; do git -C "$here" worktree remove --force "$tree" 2>/dev/null || true; done
     rm -rf "$work"
 }
 trap clean EXIT
@@ -82,8 +82,14 @@ for at in 0 1; do
     mkdir -p "$work/bin-$at" "$work/reports/side-$at"
     cp "$work/target-$at/release/joulebook" "$work/bin-$at/joulebook"
 done
-echo "building the comparison ..." >&2
-(cd "$here" && CARGO_TARGET_DIR=$work/target-here cargo build --release --quiet --bin joulebook) || fail "this checkout does not build"
+# Whoever can compare does.
+comparer=$work/bin-1/joulebook
+if ! "$comparer" compare --help >/dev/null 2>&1; then
+    echo "building the comparison ..." >&2
+    (cd "$here" && CARGO_TARGET_DIR=$work/target-0 cargo build --release --quiet --bin joulebook) ||
+        fail "this checkout does not build"
+    comparer=$work/target-0/release/joulebook
+fi
 
 for ((pair = 1; pair <= pairs; pair++)); do
     # The one that goes first changes: what a run leaves behind, heat or caches, is not always the same one's.
@@ -114,7 +120,7 @@ if [ -n "$keep" ]; then
 fi
 
 set +e
-"$work/target-here/release/joulebook" compare "$work/reports/side-0" "$work/reports/side-1" --fail-above "$fail_above" \
+"$comparer" compare "$work/reports/side-0" "$work/reports/side-1" --fail-above "$fail_above" \
     --fail-instructions-above "$fail_instructions_above" $strict --markdown "$work/summary.md"
 code=$?
 set -e
