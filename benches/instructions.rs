@@ -4,15 +4,16 @@
 //!
 //! A part prints one JSON line: its name, what an operation is, how many were done, and a digest of what they made.
 
+#[path = "ledger_calls/mod.rs"]
+mod ledger_calls;
+
 use joulebook::block::{Body, StateTree, merkle};
-use joulebook::command::{Batch, Command};
-use joulebook::engine::{AccountRecord, Engine, Escrow, Ledger, Settlement, escrow_of, state_digest};
-use joulebook::event::{Event, EventLog};
+use joulebook::command::Batch;
+use joulebook::engine::{AccountRecord, Engine, Ledger, state_digest};
+use joulebook::event::EventLog;
 use joulebook::hash::{Digest, Hashing, NonceSearch, Platform, sha256, to_hex};
 use joulebook::optimized::{Columns, Optimized};
-use joulebook::types::{AccountId, Side, cost};
 use joulebook::workload::{Population, Stream};
-use std::collections::HashMap;
 use std::hint::black_box;
 
 const POPULATION: Population = Population { users: 100, orders: 50, seed: 42 };
@@ -90,72 +91,11 @@ fn matching() -> Done {
     Done { operation, operations: played.stream.commands.len() as u64, digest: state_digest(&played.after) }
 }
 
-/// What the ledger is asked, in the order in which a market asks it.
-enum Call {
-    Escrow(AccountId, Escrow),
-    Settle(Settlement),
-}
-
-fn calls(played: &Played, fee_ppm: u32) -> Vec<Call> {
-    /// An order as far as its escrow goes.
-    struct Held {
-        account: AccountId,
-        side: Side,
-        limit: i32,
-        wh: u32,
-    }
-    let mut orders: HashMap<u64, Held> = HashMap::new();
-    let mut calls = Vec::new();
-    let all = played.stream.setup.iter().zip(played.setup.outcomes());
-    let all = all.chain(played.stream.commands.iter().zip(played.log.outcomes()));
-    for (sequence, (command, events)) in (1..).zip(all) {
-        let Command::Place(order) = command else { continue };
-        if let [Event::Rejected { .. }] = events {
-            continue;
-        }
-        let limit = order.limit.expect("a settlement stream has limit orders");
-        let escrow = escrow_of(order.side, order.wh, limit, fee_ppm);
-        calls.push((sequence, Call::Escrow(order.account, escrow)));
-        orders.insert(sequence, Held { account: order.account, side: order.side, limit, wh: order.wh });
-        for event in events {
-            let &Event::Fill { maker, price, wh, fee, .. } = event else { continue };
-            let mut release = |id: u64| {
-                let held = orders.get_mut(&id).expect("what is filled was placed");
-                let old = escrow_of(held.side, held.wh, held.limit, fee_ppm);
-                held.wh -= wh;
-                let new = escrow_of(held.side, held.wh, held.limit, fee_ppm);
-                (held.side, held.account, Escrow { watt: old.watt - new.watt, energy: old.energy - new.energy })
-            };
-            let (taken, given) = (release(sequence), release(maker.0));
-            let (buyer, seller) = if taken.0 == Side::Buy { (taken, given) } else { (given, taken) };
-            let cost = cost(wh, price);
-            let (buyer_release, seller_release) = (buyer.2, seller.2);
-            let (buyer, seller, wh) = (buyer.1, seller.1, wh);
-            calls.push((
-                sequence,
-                Call::Settle(Settlement { buyer, seller, wh, cost, fee, buyer_release, seller_release }),
-            ));
-        }
-    }
-    calls.into_iter().filter(|(sequence, _)| *sequence >= played.first).map(|(_, call)| call).collect()
-}
-
-fn carry_out(ledger: &mut Columns, calls: &[Call]) {
-    for call in calls {
-        match call {
-            Call::Escrow(account, new) => {
-                ledger.escrow(*account, Escrow::default(), *new).expect("the engine had it too");
-            }
-            Call::Settle(settlement) => ledger.settle(settlement),
-        }
-    }
-}
-
 fn tokens() -> Done {
     let mut played = play(prepared);
-    let calls = calls(&played, played.stream.rules.fee_ppm);
+    let calls = ledger_calls::calls(&played.stream, &played.setup, &played.log);
     let mut ledger = Columns::restore(&played.stream.rules, played.before.iter().copied()).expect("the engine's own");
-    counted(&mut || carry_out(&mut ledger, black_box(&calls)));
+    counted(&mut || ledger_calls::carry_out(&mut ledger, black_box(&calls)));
     let (mut ours, mut engines) = (Vec::new(), Vec::new());
     ledger.take_changed(&mut ours);
     played.after.take_changed(&mut engines);
