@@ -28,8 +28,9 @@ struct Done {
 }
 
 type Part = (&'static str, fn() -> Done);
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("matching", matching),
+    ("one-at-a-time", one_at_a_time),
     ("tokens", tokens),
     ("leaves", leaves),
     ("merkle", merkle_root),
@@ -66,7 +67,7 @@ struct Played {
     first: u64,
 }
 
-fn play(around: fn(&mut dyn FnMut())) -> Played {
+fn play(around: fn(&mut dyn FnMut()), batch: usize) -> Played {
     let stream = Stream::settlement(POPULATION, OPERATIONS);
     let mut engine = Optimized::new(stream.rules);
     let (mut setup, mut log) = (EventLog::default(), EventLog::default());
@@ -79,20 +80,30 @@ fn play(around: fn(&mut dyn FnMut())) -> Played {
     rehearsal.apply(Batch { first, time: 0, commands: &stream.commands }, &mut log);
     log.clear();
     around(&mut || {
-        engine.apply(Batch { first, time: 0, commands: &stream.commands }, &mut log);
+        for (number, commands) in stream.commands.chunks(batch).enumerate() {
+            engine.apply(Batch { first: first + (number * batch) as u64, time: 0, commands }, &mut log);
+        }
     });
     Played { stream, setup, before, log, after: engine, first }
 }
 
 fn matching() -> Done {
-    let played = play(counted);
+    placed(usize::MAX, "one order placed: escrow, matching, settlement")
+}
+
+/// Market data is brought up to date after each order.
+fn one_at_a_time() -> Done {
+    placed(1, "one order placed by itself: escrow, matching, settlement, market data")
+}
+
+fn placed(batch: usize, operation: &'static str) -> Done {
+    let played = play(counted, batch);
     assert!(played.after.stats().trades > OPERATIONS / 4, "a settlement stream trades");
-    let operation = "one order placed: escrow, matching, settlement";
     Done { operation, operations: played.stream.commands.len() as u64, digest: state_digest(&played.after) }
 }
 
 fn tokens() -> Done {
-    let mut played = play(prepared);
+    let mut played = play(prepared, usize::MAX);
     let calls = ledger_calls::calls(&played.stream, &played.setup, &played.log);
     let mut ledger = Columns::restore(&played.stream.rules, played.before.iter().copied()).expect("the engine's own");
     counted(&mut || ledger_calls::carry_out(&mut ledger, black_box(&calls)));
@@ -110,7 +121,7 @@ fn tokens() -> Done {
 
 /// What the stream is as a block's body.
 fn body() -> (Body, Optimized) {
-    let Played { stream, log, after, first, .. } = play(prepared);
+    let Played { stream, log, after, first, .. } = play(prepared, usize::MAX);
     let mut body = Body { log, ..Body::default() };
     body.commands.extend_from_slice(&stream.commands);
     body.stamps.push(joulebook::block::Stamp { start: 0, first, time: 0 });

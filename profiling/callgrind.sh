@@ -10,7 +10,7 @@ Builds benches/instructions.rs and runs each part under valgrind's Callgrind, wh
 its counts do not depend on what else the machine does, so two runs of one build agree to 0.1 % or better. Only the
 part's own work is counted, not what prepares and checks it. Prints a table per operation.
 
-Parts: matching tokens leaves merkle state-root search (default: all).
+Parts: matching one-at-a-time tokens leaves merkle state-root search (default: all).
 
 What it cannot show: time, and instructions that this valgrind does not know. Most have no AVX-512 and no SHA-NI, and then
 the hashing kernel is AVX2; the table names it. Caches and branch predictor are valgrind's model, not this CPU's.
@@ -25,7 +25,7 @@ HELP
 fail() { echo "callgrind.sh: $1" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-all=(matching tokens leaves merkle state-root search)
+all=(matching one-at-a-time tokens leaves merkle state-root search)
 json='' repeat=1 parts=()
 while [ $# -gt 0 ]; do
     case $1 in

@@ -3,6 +3,7 @@
 mod cli;
 
 /// Short-lived buffers of many sizes, from several threads: mimalloc's strength.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -18,41 +18,51 @@ pub fn prepared<E: Engine>(stream: &Stream) -> E {
     engine
 }
 
-fn play<E: Engine>(engine: &mut E, stream: &Stream, log: &mut EventLog) {
+fn play<E: Engine>(engine: &mut E, stream: &Stream, batch: usize, log: &mut EventLog) {
     let mut first = 1 + stream.setup.len() as u64;
-    for batch in stream.commands.chunks(256) {
+    for batch in stream.commands.chunks(batch) {
         log.clear();
         engine.apply(Batch { first, time: 0, commands: batch }, log);
         first += batch.len() as u64;
     }
 }
 
-fn commands_on<E: Engine>(criterion: &mut Criterion<Counted>, group: &str, name: &str, stream: &Stream) -> Digest {
+fn commands_on<E: Engine>(
+    criterion: &mut Criterion<Counted>,
+    group: &str,
+    name: &str,
+    stream: &Stream,
+    batch: usize,
+) -> Digest {
     let engine = prepared::<E>(stream);
     let mut log = EventLog::default();
     let mut group = criterion.benchmark_group(group);
     group.throughput(Throughput::Elements(OPERATIONS)).sample_size(20);
     group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
         let run = |mut engine: E| {
-            play(&mut engine, stream, &mut log);
+            play(&mut engine, stream, batch, &mut log);
             engine
         };
         bencher.iter_batched(|| engine.clone(), run, BatchSize::LargeInput);
     });
     print_counters(name);
     let mut engine = engine;
-    play(&mut engine, stream, &mut log);
+    play(&mut engine, stream, batch, &mut log);
     let digest = state_digest(&engine);
     println!("{name}: {} fills, state {}", engine.stats().trades, to_hex(&digest));
     digest
 }
 
 pub fn commands(criterion: &mut Criterion<Counted>) {
-    let streams =
-        [("writes", Stream::writes(POPULATION, OPERATIONS)), ("matching", Stream::settlement(POPULATION, OPERATIONS))];
-    for (group, stream) in &streams {
-        let baseline = commands_on::<Baseline>(criterion, group, "baseline", stream);
-        let optimized = commands_on::<Optimized>(criterion, group, "optimized", stream);
+    let writes = Stream::writes(POPULATION, OPERATIONS);
+    let settlement = Stream::settlement(POPULATION, OPERATIONS);
+    // As a node is asked that answers each before the next comes, or that reads in between: market data is brought up to date
+    // after each command.
+    for (group, stream, batch) in
+        [("writes", &writes, 256), ("writes, one at a time", &writes, 1), ("matching", &settlement, 256)]
+    {
+        let baseline = commands_on::<Baseline>(criterion, group, "baseline", stream, batch);
+        let optimized = commands_on::<Optimized>(criterion, group, "optimized", stream, batch);
         assert_eq!(baseline, optimized, "{group}: the engines differ");
     }
 }

@@ -33,16 +33,12 @@ impl MarketData {
         &top.levels[..top.count]
     }
 
-    /// Reads the sides again on which something changed within the kept levels. Once per batch, not per command.
+    /// Brings both sides up to date with the book. Once per batch, not per command.
     #[inline]
     pub fn refresh(&mut self, book: &mut Book) {
         for side in Side::BOTH {
             let top = &mut self.sides[side as usize];
-            // With room for one more level, a change at any price can matter.
-            let worst = (top.count == LEVELS_KEPT).then(|| top.levels[LEVELS_KEPT - 1].price);
-            if book.take_touched(side, worst) {
-                top.count = book.depth(side, &mut top.levels);
-            }
+            top.count = book.refresh_top(side, &mut top.levels, top.count);
         }
     }
 }

@@ -7,6 +7,7 @@ use joulebook::engine::LevelView;
 use joulebook::optimized::book::{Band, Book, Fill, Maker, Meeting, NewOrder, Placed, Refused, Resting, Sink, Tag};
 use joulebook::types::{Side, Ticks, TimeInForce, Wh};
 use model::{Heard, Model, Mood};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -75,23 +76,26 @@ pub struct Duel {
     handles_end: u32,
     /// Raw inserts may have crossed the book.
     inserted: bool,
-    /// Levels of each side when it was last asked whether it was touched, and when that was.
-    seen: [Option<(Vec<LevelView>, u64)>; 2],
+    /// The best levels of each side, kept up to date by the book, and how many there are.
+    tops: [(Vec<LevelView>, usize); 2],
     /// What happened how often.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl Duel {
     pub fn new(band: Band, orders_max: u32, every: u64) -> Self {
+        let steps = (i64::from(band.max) - i64::from(band.min)) as u64 / band.tick as u64;
+        // Room for more levels than there are, and for fewer.
+        let room = [1, 2, 3, 5, 16][((steps + u64::from(orders_max)) % 5) as usize];
         Duel {
             book: Book::new(band, orders_max),
             model: Model::new(band, orders_max as usize),
-            steps: (i64::from(band.max) - i64::from(band.min)) as u64 / band.tick as u64,
+            steps,
             every,
             played: 0,
             handles_end: 1,
             inserted: false,
-            seen: [None, None],
+            tops: [(vec![LevelView::default(); room], 0), (vec![LevelView::default(); room], 0)],
             counts: BTreeMap::new(),
         }
     }
@@ -115,6 +119,10 @@ impl Duel {
             _ => self.look(&mut draw),
         };
         for side in Side::BOTH {
+            // Often after one change, sometimes after several; a refused command changes nothing, so neither does this.
+            if !refused && bits.rotate_left(7 + 2 * side as u32) & 3 != 0 {
+                self.refresh_top(side);
+            }
             assert_eq!(self.book.front(side), self.model.front(side));
             assert_eq!(self.book.best_price(side), self.model.front(side).map(|order| order.price));
         }
@@ -309,28 +317,24 @@ impl Duel {
             if walked.len() <= count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         assert!(walked.into_iter().eq(self.model.walk(side).take(count + 1).map(|order| order.tag)));
-        // Whoever keeps the levels down to a price may keep them if nothing was touched.
-        let worst = (draw.below(4) > 0).then(|| self.price(side, draw));
-        let touched = self.book.take_touched(side, worst);
-        let now: Vec<LevelView> = self.model.depth(side).collect();
-        if let Some((then, played)) = &self.seen[side as usize] {
-            let kept = |levels: &[LevelView]| -> Vec<LevelView> {
-                let keeps = |level: &&LevelView| {
-                    worst.is_none_or(|worst| match side {
-                        Side::Buy => level.price >= worst,
-                        Side::Sell => level.price <= worst,
-                    })
-                };
-                levels.iter().take_while(keeps).copied().collect()
-            };
-            assert!(touched || kept(then) == kept(&now), "a change down to {worst:?} was not reported");
-            assert!(!touched || *played + 1 < self.played, "touched by nobody");
-        }
-        self.seen[side as usize] = Some((now, self.played));
-        self.count(if touched { "touched" } else { "not touched" });
         let price = self.any_price(side, draw);
         assert_eq!(self.book.level(side, price), self.model.depth(side).find(|level| level.price == price));
         false
+    }
+
+    fn refresh_top(&mut self, side: Side) {
+        let (levels, count) = &mut self.tops[side as usize];
+        let before = levels[..*count].to_vec();
+        *count = self.book.refresh_top(side, levels, *count);
+        let now = &levels[..*count];
+        assert!(now.iter().copied().eq(self.model.depth(side).take(levels.len())), "{before:?} became {now:?}");
+        let what = match before.len().cmp(&now.len()) {
+            _ if before == now => "top unchanged",
+            Ordering::Less => "top longer",
+            Ordering::Greater => "top shorter",
+            Ordering::Equal => "top changed",
+        };
+        self.count(what);
     }
 
     /// Compares everything.

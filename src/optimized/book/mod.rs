@@ -30,12 +30,14 @@
 mod arena;
 mod ladder;
 mod terms;
+mod top;
 
 use crate::engine::LevelView;
 use crate::types::{Side, Ticks, TimeInForce, Wh};
 use arena::{Arena, Order};
 use ladder::{Ladder, NONE};
 use std::ops::ControlFlow;
+use top::Touched;
 
 pub use arena::Tag;
 pub use terms::{Band, Fill, Maker, Meeting, NewOrder, Placed, Refused, Resting, Sink};
@@ -47,8 +49,8 @@ pub struct Book {
     ladders: [Ladder; 2],
     /// Smallest key with orders by side; [`NONE`] if there are none.
     best: [u32; 2],
-    /// Smallest key at which something changed since [`Book::take_touched`].
-    touched: [u32; 2],
+    /// Where something changed since [`Book::refresh_top`].
+    touched: [Touched; 2],
     band: Band,
     /// Largest key of the band.
     last_key: u32,
@@ -81,7 +83,15 @@ impl Book {
         let last_key = distance / tick as u32;
         assert!(last_key < Self::STEPS_MAX, "{band:?} is wider than {} ticks", Self::STEPS_MAX);
         let ladders = [Ladder::new(), Ladder::new()];
-        Book { arena: Arena::new(0), ladders, best: [NONE; 2], touched: [NONE; 2], band, last_key, orders_max }
+        Book {
+            arena: Arena::new(0),
+            ladders,
+            best: [NONE; 2],
+            touched: [Touched::NOTHING; 2],
+            band,
+            last_key,
+            orders_max,
+        }
     }
 
     /// Number of resting orders.
@@ -404,7 +414,7 @@ impl Book {
 
     #[inline(always)]
     fn touch(&mut self, side: Side, key: u32) {
-        self.touched[side as usize] = self.touched[side as usize].min(key);
+        self.touched[side as usize].add(key);
     }
 
     /// Shows the orders of a side in price-time priority until `see` breaks.
@@ -448,13 +458,6 @@ impl Book {
     fn level_view(&self, side: Side, key: u32, level: u32) -> LevelView {
         let level = self.arena.level(level);
         LevelView { price: self.price(side, key), orders: level.orders, wh: level.wh }
-    }
-
-    /// Whether anything changed on this side since the last call at `price` or a better one (`None`: at any price).
-    #[inline(always)]
-    pub fn take_touched(&mut self, side: Side, price: Option<Ticks>) -> bool {
-        let worst = price.map_or(NONE - 1, |price| self.key(side, price));
-        std::mem::replace(&mut self.touched[side as usize], NONE) <= worst
     }
 
     /// Bytes in use: what is allocated, less address space that was never touched.
