@@ -154,8 +154,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "reads: of several changes only the best one is looked at",
         file: "src/optimized/book/top.rs",
-        right: "if low < high {",
-        wrong: "if low > high {",
+        right: "if bits != low {",
+        wrong: "if bits < low {",
         caught_by: MODEL,
     },
     Bug {

@@ -3,21 +3,25 @@
 use super::ladder::{Ladder, NONE};
 use super::{Book, LevelView};
 use crate::types::Side;
+use std::hint::select_unpredictable;
 
-/// Keys of a side at which something changed: smallest and largest. Until something does, the smallest is [`NONE`].
+/// Where something changed on a side: the smallest key, and the bits of all keys. No key has a bit that the smallest one lacks only
+/// if all are that one: so `bits == low` says that one level changed, and costs one instruction each time. Until something
+/// changes, the smallest is [`NONE`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touched {
     low: u32,
-    high: u32,
+    bits: u32,
 }
 
 impl Touched {
-    pub const NOTHING: Touched = Touched { low: NONE, high: 0 };
+    pub const NOTHING: Touched = Touched { low: NONE, bits: 0 };
 
     #[inline(always)]
     pub fn add(&mut self, key: u32) {
-        self.low = self.low.min(key);
-        self.high = self.high.max(key);
+        // Nobody could predict a branch on that.
+        self.low = select_unpredictable(key < self.low, key, self.low);
+        self.bits |= key;
     }
 }
 
@@ -32,17 +36,18 @@ impl Book {
     /// when it was called last for this side; now they are as `depth` would say, and how many there are is returned. The list
     /// must always have the same length: room for so many levels is kept.
     ///
-    /// What costs depends on what changed since: nothing, or only behind the last level that is kept, costs a comparison; one
-    /// level, a look at it, and a move of those behind it if it is new or gone; more, those from the first of them on are read again.
+    /// What it costs depends on what changed since: nothing, or only behind the last level that is kept, costs a comparison; one
+    /// level, a look at it, and a move of those behind it if it is new or gone; several, the levels from the first of them on are
+    /// read again.
     #[inline]
     pub fn refresh_top(&mut self, side: Side, levels: &mut [LevelView], count: usize) -> usize {
-        let Touched { low, high } = std::mem::replace(&mut self.touched[side as usize], Touched::NOTHING);
+        let Touched { low, bits } = std::mem::replace(&mut self.touched[side as usize], Touched::NOTHING);
         let is_full = count == levels.len();
         if low == NONE || is_full && levels.last().is_none_or(|last| low > self.key(side, last.price)) {
             return count;
         }
         let at = levels[..count].partition_point(|level| self.key(side, level.price) < low);
-        if low < high {
+        if bits != low {
             return self.read_from(side, low, levels, at);
         }
         let was_there = at < count && self.key(side, levels[at].price) == low;
