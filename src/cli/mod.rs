@@ -8,6 +8,7 @@ mod chain;
 mod compare;
 #[cfg(unix)]
 mod ledger;
+mod load;
 #[cfg(unix)]
 mod node;
 mod output;
@@ -77,6 +78,9 @@ enum Command {
     /// Says whether one build is slower than another, from the run reports of both, and how sure that is.
     #[command(after_help = compare::AFTER_HELP)]
     Compare(compare::Compare),
+    /// Plays load: many clients, bursts, or steps up to saturation, through a bounded queue; reports throughput and latency.
+    #[command(after_help = load::AFTER_HELP)]
+    Load(load::Load),
     /// Keeps a ledger on disk: carries requests out, and answers each when it is durable.
     #[cfg(unix)]
     #[command(after_help = node::AFTER_HELP)]
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
             Command::Run(run) => run.execute(),
             Command::Books(books) => books.execute(),
             Command::Compare(compare) => compare.execute(),
+            Command::Load(load) => load.execute(),
             #[cfg(unix)]
             Command::Node(node) => node.execute(),
             #[cfg(unix)]

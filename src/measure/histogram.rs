@@ -27,6 +27,11 @@ impl LatencyRecorder {
         self.0.saturating_record_n(latency_ns.max(1), count);
     }
 
+    /// Adds all samples of another distribution.
+    pub fn add(&mut self, other: &LatencyRecorder) {
+        self.0.add(&other.0).expect("the bounds are the same");
+    }
+
     /// Number of samples.
     pub fn len(&self) -> u64 {
         self.0.len()

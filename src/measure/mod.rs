@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod counters;
+mod fairness;
 mod histogram;
 mod probe;
 mod reading;
@@ -12,6 +13,7 @@ mod signed_rank;
 mod stage;
 pub mod verdict;
 
+pub use fairness::jain_index;
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;

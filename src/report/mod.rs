@@ -4,12 +4,14 @@ mod books;
 mod compare;
 mod counters;
 mod format;
+mod load;
 mod text;
 
 pub use books::render as render_books_text;
 pub use compare::{render as render_compare_text, render_markdown as render_compare_markdown};
 pub use counters::counter_rows;
 pub use format::{count, duration_ns, kwh, price, rate, watt};
+pub use load::render as render_load_text;
 pub use text::render as render_text;
 
 use serde::Serialize;

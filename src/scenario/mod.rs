@@ -12,6 +12,7 @@ mod components;
 mod durable;
 mod environment;
 mod evidence;
+pub mod load;
 mod options;
 mod outcome;
 mod player;

@@ -148,7 +148,8 @@ fn work(counted: Work, repeats: u64, sealed: Option<&SealTotals>) -> Work {
     work
 }
 
-fn latency_figures(recorder: &LatencyRecorder) -> Latency {
+/// A distribution's figures.
+pub fn latency_figures(recorder: &LatencyRecorder) -> Latency {
     Latency {
         samples: recorder.len(),
         mean: recorder.mean(),

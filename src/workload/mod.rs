@@ -4,6 +4,7 @@
 //! around 0.15 +-10 %, 67 % placing and 33 % cancelling, 70/25/5 for the mixed scenario. The flows are the public
 //! matching challenge's, in shape.
 
+mod arrivals;
 mod chaos;
 mod crowd;
 mod flow;
@@ -11,7 +12,9 @@ mod population;
 mod queries;
 mod random;
 mod streams;
+mod trader;
 
+pub use arrivals::Arrivals;
 pub use chaos::{Chaos, ChaosProfile};
 pub use crowd::crowd;
 pub use flow::{FlowMessage, FlowShape, flow_digest};
@@ -19,3 +22,4 @@ pub use population::{InitialOrders, Population};
 pub use queries::Query;
 pub use random::Random;
 pub use streams::{Op, Stream};
+pub use trader::Trader;

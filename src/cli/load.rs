@@ -1,0 +1,114 @@
+//! `joulebook load`.
+
+use super::output::{Pending, print, print_error};
+use super::run::{columns, keep_complete, watch_with_ctrl_c};
+use super::{EXIT_INTERRUPTED, Failure};
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use joulebook::report::{render_json, render_load_text};
+use joulebook::scenario::ScenarioError;
+use joulebook::scenario::load::{LoadKind, LoadOptions, run_load};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What `joulebook load --help` says at its end; lines short enough for any terminal.
+pub const AFTER_HELP: &str = "\
+Clients on threads of their own put requests into a bounded queue; the engine
+takes what waits, carries it out, seals blocks beside, and answers. Latency is
+measured from when a request was to be sent, so that nothing is hidden when the
+engine is late. The first 100,000 commands are played again on the baseline in
+the order in which the engine took them, and must give the same state.
+
+Examples:
+  joulebook load concurrent --clients 32
+      32 clients that wait for answers: throughput, tail latency, fairness
+  joulebook load peak --rate 200000
+      200,000 requests a second, evenly, and in bursts of ten times as many
+  joulebook load capacity --json capacity.json
+      steps of offered load, the knee, what a trade costs, growth
+
+Exit codes: 0 done, 1 engine and baseline differ, 2 bad usage, 130 interrupted.";
+
+/// Options of a load.
+#[derive(Args)]
+pub struct Load {
+    /// What to play
+    kind: Kind,
+    /// Clients, 1 to 1,000
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    clients: u32,
+    /// Accounts that trade, 2 to 1,000,000; each client has its share
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    users: u32,
+    /// Orders that rest at the start
+    #[arg(long, default_value_t = 1_000)]
+    orders: u32,
+    /// Orders that the market lets rest; what comes then is refused, 1 to 16,777,216
+    #[arg(long, default_value_t = 1 << 22, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    orders_max: u32,
+    /// Requests that fit the queue, 1 to 1,000,000
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    queue: u32,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Average requests a second of `peak` [default: a tenth of what a closed loop gets through]
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Seed of what clients ask, and when
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Leading zero bits that a block's hash must have, 0 to 32
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(0..=32))]
+    difficulty_bits: u32,
+    /// Write the report as JSON (joulebook.load.v1) to FILE; "-" is standard output, and the tables go to standard error
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// Many clients that each wait for their answers: throughput, tail latency, fairness
+    Concurrent,
+    /// Requests that come whether they are answered or not, evenly and in bursts of ten times the average
+    Peak,
+    /// Throughput against offered load, the knee, what a million trades cost, growth with the market
+    Capacity,
+}
+
+impl Load {
+    /// Runs, prints, writes.
+    pub fn execute(&self) -> Result<u8, Failure> {
+        let to_stdout = self.json.as_deref() == Some(Path::new("-"));
+        let json = self.json.as_deref().filter(|_| !to_stdout).map(Pending::create).transpose()?;
+        let watch = watch_with_ctrl_c()?;
+        let kind = match self.kind {
+            Kind::Concurrent => LoadKind::Concurrent,
+            Kind::Peak => LoadKind::Peak,
+            Kind::Capacity => LoadKind::Capacity,
+        };
+        let Load { clients, users, orders, orders_max, queue, seconds, rate, seed, difficulty_bits, .. } = *self;
+        let options =
+            LoadOptions { kind, clients, users, orders, orders_max, queue, seconds, rate, seed, difficulty_bits };
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let report = run_load(&options, &mut |doing| bar.set_message(doing.to_string()), &watch);
+        bar.finish_and_clear();
+        let report = report.map_err(|error| match error {
+            ScenarioError::Differs { .. } => Failure::refused(error),
+            _ => Failure::usage(error),
+        })?;
+        if to_stdout {
+            print_error(&render_load_text(&report, columns(), false));
+            print(&render_json(&report))?;
+        } else {
+            let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            print(&render_load_text(&report, columns(), bold))?;
+        }
+        if let Some(json) = json {
+            keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
+        }
+        Ok(if report.complete { 0 } else { EXIT_INTERRUPTED })
+    }
+}

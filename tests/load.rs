@@ -1,0 +1,122 @@
+//! `joulebook load`: what is counted adds up, whatever the machine's speed. No test asserts a time.
+
+use joulebook::workload::Arrivals;
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn joulebook(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_joulebook")).args(args).output().unwrap()
+}
+
+/// Plays a load, which must end well, and gives back its report.
+fn load(args: &[&str]) -> Value {
+    let common = ["--difficulty-bits", "4", "--json", "-"];
+    let output = joulebook(&[&["load"], args, &common].concat());
+    let error = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(output.status.success(), "{error}");
+    assert!(error.contains("gave the same state on the baseline"), "{error}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn sound(run: &Value, clients: f64) {
+    let figure = |name: &str| number(&run[name]);
+    assert!(figure("requests") > 0.0 && figure("accepted") > 0.0 && figure("trades") > 0.0, "{run}");
+    assert!(figure("accepted") <= figure("requests"), "{run}");
+    assert!(figure("verified_commands") > 0.0 && figure("verified_commands") <= figure("requests"), "{run}");
+    assert!(figure("blocks") > 0.0, "{run}");
+    let fairness = figure("fairness");
+    assert!(fairness > 1.0 / clients - 1e-9 && fairness <= 1.0 + 1e-9, "{run}");
+    let latency = |name: &str| number(&run["latency_ns"][name]);
+    assert_eq!(latency("samples"), figure("requests"), "a latency for every request");
+    assert!(latency("p50") <= latency("p99") && latency("p99") <= latency("p999") && latency("p999") <= latency("max"));
+    assert!(figure("batch_mean") >= 1.0 && figure("batch_max") <= 256.0);
+    assert_eq!(run["digest"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn concurrent_clients_are_all_answered() {
+    let report = load(&["concurrent", "--clients", "5", "--seconds", "0.2"]);
+    assert_eq!(report["schema"], "joulebook.load.v1");
+    assert_eq!((&report["kind"], &report["complete"]), (&"concurrent".into(), &true.into()));
+    let run = &report["runs"][0];
+    sound(run, 5.0);
+    assert_eq!(number(&run["refused_by_queue"]), 0.0, "a client of a closed loop waits");
+    assert!(run["generator_late_ns"].is_null() && run["offered_per_second"].is_null());
+}
+
+/// What comes is decided by the seed, not by how fast it is answered: that is what makes the loop open.
+#[test]
+fn every_request_of_an_open_loop_is_answered_or_refused() {
+    let report = load(&["peak", "--rate", "20000", "--seconds", "0.3", "--seed", "7"]);
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2, "evenly, and in bursts");
+    let within = |arrivals: Arrivals| arrivals.take_while(|&time| time < 300_000_000).count() as f64;
+    let expected = [within(Arrivals::poisson(20_000.0, 7)), within(Arrivals::bursts(20_000.0, 10.0, 0.05, 1e8, 7))];
+    for (run, expected) in runs.iter().zip(expected) {
+        sound(run, 8.0);
+        assert_eq!(number(&run["requests"]) + number(&run["refused_by_queue"]), expected, "{run}");
+        assert_eq!(number(&run["generator_late_ns"]["samples"]), expected);
+        assert_eq!(number(&run["offered_per_second"]), 20_000.0);
+        assert_eq!(number(&run["refused_by_queue"]), 0.0, "a queue of 4,096 for 6,000 requests in bursts of 1,000");
+        // Each latency contains how late its request was sent: nothing is omitted. Three digits are told apart.
+        for quantile in ["p50", "p99", "p999", "max"] {
+            let [latency, late] = ["latency_ns", "generator_late_ns"].map(|of| number(&run[of][quantile]));
+            assert!(latency >= 0.998 * late, "{quantile}: {latency} ns, sent {late} ns late");
+        }
+    }
+}
+
+#[test]
+fn a_queue_of_one_refuses_and_a_full_market_rejects() {
+    let report = load(&["peak", "--rate", "5000000", "--seconds", "0.05", "--queue", "1"]);
+    let refused: f64 = report["runs"].as_array().unwrap().iter().map(|run| number(&run["refused_by_queue"])).sum();
+    assert!(refused > 0.0, "a queue of one was never full");
+    let report = load(&["concurrent", "--seconds", "0.2", "--orders", "10", "--orders-max", "40"]);
+    let run = &report["runs"][0];
+    assert!(number(&run["open_orders"]) <= 40.0, "{run}");
+    assert!(number(&run["accepted"]) < 0.99 * number(&run["requests"]), "orders beyond the limit are refused: {run}");
+}
+
+#[test]
+fn a_capacity_plan_concludes() {
+    let report = load(&["capacity", "--seconds", "0.05", "--users", "100", "--orders", "100"]);
+    let capacity = &report["capacity"];
+    let steps = capacity["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 10);
+    assert_eq!(report["runs"].as_array().unwrap().len(), 11, "the closed loop, and the steps");
+    report["runs"].as_array().unwrap().iter().for_each(|run| sound(run, 8.0));
+    let offered: Vec<f64> = steps.iter().map(|step| number(&step["offered_per_second"])).collect();
+    assert!(offered.is_sorted());
+    let at_most = 1.2 * number(&capacity["closed_loop_per_second"]);
+    assert!((offered[9] / at_most - 1.0).abs() < 1e-9);
+    assert!(!capacity["knee"]["says"].as_str().unwrap().is_empty());
+    let knee = &capacity["knee"]["per_second"];
+    assert!(knee.is_null() || offered.contains(&number(knee)), "the knee is a step: {capacity}");
+    assert!(number(&capacity["cpu_seconds_per_million_trades"]["value"]) > 0.0, "{capacity}");
+    let growth = capacity["growth"].as_array().unwrap();
+    assert_eq!(growth.len(), 4);
+    assert!(growth.iter().all(|size| number(&size["ns_per_command"]) > 0.0));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for (args, message) in [
+        (&["concurrent", "--clients", "0"][..], "1..=1000"),
+        (&["concurrent", "--clients", "20", "--users", "10"], "--clients is 20, but"),
+        (&["concurrent", "--seconds", "0"], "--seconds is 0, but"),
+        (&["concurrent", "--seconds", "NaN"], "--seconds is NaN, but"),
+        (&["peak", "--rate", "inf"], "--rate is inf, but"),
+        (&["concurrent", "--orders", "50", "--orders-max", "50"], "--orders is 50, but"),
+        (&["overload"], "invalid value 'overload'"),
+        (&["peak", "--rate=-5"], "--rate is -5, but"),
+    ] {
+        let output = joulebook(&[&["load"], args].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(message) && output.stdout.is_empty(), "{args:?}: {error}");
+    }
+}
