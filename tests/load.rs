@@ -61,6 +61,7 @@ fn every_request_of_an_open_loop_is_answered_or_refused() {
         assert_eq!(number(&run["requests"]) + number(&run["refused_by_queue"]), expected, "{run}");
         assert_eq!(number(&run["generator_late_ns"]["samples"]), expected);
         assert_eq!(number(&run["offered_per_second"]), 20_000.0);
+        assert!(number(&run["fairness"]) > 0.999, "requests come from clients in turn: {run}");
         assert_eq!(number(&run["refused_by_queue"]), 0.0, "a queue of 4,096 for 6,000 requests in bursts of 1,000");
         // Each latency contains how late its request was sent: nothing is omitted. Three digits are told apart.
         for quantile in ["p50", "p99", "p999", "max"] {
