@@ -93,7 +93,7 @@ build_with_profile() {
     build "$name counting" "$1" "$2" "$3" "$4" "-C profile-generate=$out/raw-${name// /-}"
     echo "playing for the profile of $name ..." >&2
     # shellcheck disable=SC2086 # options are words
-    "$out/${name// /-}-counting" run $run --rounds 1 >/dev/null 2>&1 || fail "the counting build of $name does not run"
+    "$out/${name// /-}-counting" run $run >"$out/log" 2>&1 || { cat "$out/log" >&2; fail "the counting build of $name does not run"; }
     "$profdata" merge -o "$out/${name// /-}.profdata" "$out/raw-${name// /-}" || fail "the profile of $name cannot be read"
     build "$name" "$1" "$2" "$3" "$4" "-C profile-use=$out/${name// /-}.profdata"
 }
