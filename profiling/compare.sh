@@ -10,7 +10,7 @@ Checks both revisions out beside each other, builds both with this toolchain, ru
 A B, ...), counts instructions of both under Callgrind where valgrind is installed, and hands all reports to `joulebook
 compare`. Use "." for a revision that is not committed: this checkout as it is.
 
-  --pairs N              pairs of runs; 8 is the least that tells anything with four scenarios (default 12, some 8 s each)
+  --pairs N              pairs of runs; 9 is the least that tells anything with all scenarios (default 12, some 8 s each)
   --run "OPTIONS"        options of `joulebook run` (default "--stack optimized --no-attribution --rounds 5")
   --fail-above P         as `joulebook compare` (default 5%)
   --fail-instructions-above P   as `joulebook compare` (default 1%)

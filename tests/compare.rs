@@ -117,6 +117,27 @@ fn the_limit_and_the_direction_matter() {
     assert_eq!((code, verdict(&comparison, "times", "writes, optimized")), (0, "faster".to_string()));
 }
 
+/// A tenth of matching is little of a scenario; by itself it is seen. Tokens are a difference, and not looked at.
+#[test]
+fn a_part_that_is_slower_by_itself_is_flagged() {
+    let sides = Sides::new();
+    for pair in 0..8 {
+        for (side, matching) in [("old", 30.0), ("new", 33.0)] {
+            let mut report = report(1e7, 1e7);
+            let noise = 1.0 + 0.001 * f64::from(pair % 3);
+            report["components"] = json!([
+                {"name": "matching", "ns_per_operation": matching * noise},
+                {"name": "tokens", "ns_per_operation": matching},
+            ]);
+            sides.put(&format!("{side}/{pair}.json"), &report);
+        }
+    }
+    let (code, comparison) = in_json(&sides, &[]);
+    assert_eq!((code, verdict(&comparison, "times", "matching, by itself")), (1, "slower".to_string()));
+    assert_eq!(verdict(&comparison, "times", "writes, optimized"), "no_slower");
+    assert_eq!(comparison["times"].as_array().unwrap().len(), 3, "baseline, optimized, matching");
+}
+
 #[test]
 fn a_slower_baseline_is_said_and_not_gated() {
     let (code, comparison) = in_json(&Sides::with_pairs(1.0, 0.5), &[]);

@@ -14,7 +14,7 @@ pub const AFTER_HELP: &str = "\
 OLD and NEW are each a report of `joulebook run --json FILE`, or a folder with
 several (*.json, taken in the order of their names). The first of OLD was made
 beside the first of NEW, and so on: a pair is one figure. One pair tells
-nothing about times, because two runs of one program differ, too: eight or more
+nothing about times, because two runs of one program differ, too: nine or more
 do, made in turns. profiling/compare.sh builds two revisions and does all that.
 
 A folder may also hold one file of profiling/callgrind.sh --json FILE. Counts

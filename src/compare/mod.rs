@@ -14,6 +14,9 @@
 //! *slower* if its interval is below 1 and its estimate is slower by more than the limit; *no slower* if the interval excludes
 //! the limit; *faster* if it is above 1; and otherwise nobody can tell, and how many pairs might is said.
 //!
+//! The parts of a settled trade that a report measures by themselves (matching, sealing, a read) are rows, too: a change of one part is a
+//! small change of a scenario.
+//!
 //! **Instruction counts** repeat to 0.1 %, so one is enough, and their limit is tight.
 
 mod read;

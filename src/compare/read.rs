@@ -115,7 +115,26 @@ struct RunFile {
     environment: Environment,
     settings: serde_json::Map<String, Value>,
     scenarios: Vec<Played>,
+    #[serde(default)]
+    components: Vec<Component>,
     complete: bool,
+}
+
+/// A part of a settled trade, measured by itself on one thread: quieter than any scenario, and nothing else is in it.
+#[derive(Deserialize)]
+struct Component {
+    name: String,
+    ns_per_operation: f64,
+}
+
+/// It is a difference of two measurements, and as noisy as both.
+const NOT_COMPARED: &str = "tokens";
+
+impl From<Component> for Played {
+    fn from(Component { name, ns_per_operation }: Component) -> Self {
+        let rounds = vec![1e9 / ns_per_operation];
+        Played { scenario: name, stack: "by itself".to_string(), digest: String::new(), rounds }
+    }
 }
 
 /// Instruction counts by part.
@@ -227,7 +246,7 @@ fn run(file: String, json: Value) -> Result<Run, String> {
     if rounds_missing {
         return Err("has no rounds_ops_per_second: it was written before they were in a report".to_string());
     }
-    let RunFile { environment, settings, scenarios, complete } =
+    let RunFile { environment, settings, mut scenarios, components, complete } =
         serde_json::from_value(json).map_err(|error| format!("is no whole {RUN}: {error}"))?;
     if !complete {
         return Err("is the report of a run that was interrupted".to_string());
@@ -235,6 +254,7 @@ fn run(file: String, json: Value) -> Result<Run, String> {
     if !environment.optimized_build {
         return Err("is of a build that is not optimized; use `cargo run --release`".to_string());
     }
+    scenarios.extend(components.into_iter().filter(|part| part.name != NOT_COMPARED).map(Played::from));
     for played in &scenarios {
         let sound = |speed: &f64| speed.is_finite() && *speed > 0.0;
         if played.rounds.is_empty() || !played.rounds.iter().all(sound) {
