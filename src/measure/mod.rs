@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod counters;
+mod date;
 mod histogram;
 mod probe;
 mod reading;
@@ -11,6 +12,7 @@ mod rounds;
 mod stage;
 pub mod verdict;
 
+pub use date::utc_now;
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
