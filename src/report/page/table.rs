@@ -130,6 +130,11 @@ impl At {
         Cell { json: Some((self.under(path).0, text.to_string())), ..Cell::words(text) }
     }
 
+    /// Words there, in other words of whoever calls.
+    pub fn said(&self, path: &str, exact: &str, text: &str) -> Cell {
+        Cell { text: text.to_string(), ..self.words(path, exact) }
+    }
+
     /// Yes or no there.
     pub fn yes(&self, path: &str, yes: bool) -> Cell {
         Cell { json: Some((self.under(path).0, yes.to_string())), ..Cell::words(if yes { "yes" } else { "no" }) }
@@ -169,6 +174,9 @@ impl Table {
     /// # Panics
     /// If a row is longer or shorter than the head.
     pub fn write(&self, out: &mut Markup) {
+        for row in &self.rows {
+            assert_eq!(row.len(), self.head.len(), "{}: a row of the head's length", self.caption);
+        }
         let numbers: Vec<bool> = (0..self.head.len()).map(|column| self.is_numbers(column)).collect();
         let class = |number: bool| if number { "n" } else { "w" };
         // What stands behind a number are words, which are broken into lines.
@@ -181,7 +189,6 @@ impl Table {
         }
         out.close().close().open("tbody", &[]);
         for row in &self.rows {
-            assert_eq!(row.len(), self.head.len(), "{}: a row of the head's length", self.caption);
             out.open("tr", &[]);
             for (at, cell) in row.iter().enumerate() {
                 if at == 0 {
@@ -205,9 +212,7 @@ impl Table {
     }
 
     fn is_numbers(&self, column: usize) -> bool {
-        let cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.clone().any(|cell| cell.number && cell.json.is_some())
-            || (self.rows.len() > 0 && cells.into_iter().all(|cell| cell.number))
+        !self.rows.is_empty() && self.rows.iter().all(|row| row[column].number)
     }
 }
 

@@ -22,7 +22,7 @@ pub fn along_x(sheet: &mut Sheet, scale: &Scale, unit: Unit, top: f64, bottom: f
             x => (x - half, Anchor::Middle, x),
         };
         if from >= free {
-            sheet.text([at, bottom + 16.0], anchor, "soft", &text);
+            sheet.text([at, bottom + 17.0], anchor, "soft", &text);
             free = from + 2.0 * half + 8.0;
         }
     }

@@ -90,6 +90,13 @@ impl Bars {
         Ok(right)
     }
 
+    /// The mark beside a bar's name; a point has its own.
+    fn key(&self, sheet: &mut Sheet, place: [f64; 2], bar: &Bar) {
+        if !self.points {
+            sheet.mark(place, bar.style);
+        }
+    }
+
     fn label(&self, bar: &Bar) -> String {
         match &bar.range {
             Some([low, high]) if self.points => {
@@ -139,13 +146,13 @@ impl Picture for Bars {
             for bar in &group.bars {
                 if wide {
                     let middle = y + WIDE_ROW / 2.0;
-                    sheet.mark([8.0, middle], bar.style);
+                    self.key(sheet, [8.0, middle], bar);
                     sheet.text([20.0, middle + 4.5], Anchor::Start, "", bar.name.text());
                     let end = self.bar(sheet, &scale, bar, middle)?;
                     sheet.text([end + 8.0, middle + 4.5], Anchor::Start, "value", &self.label(bar));
                     y += WIDE_ROW;
                 } else {
-                    sheet.mark([6.0, y + 8.0], bar.style);
+                    self.key(sheet, [6.0, y + 8.0], bar);
                     sheet.text([16.0, y + 12.0], Anchor::Start, "", bar.name.text());
                     sheet.text([sheet.width, y + 12.0], Anchor::End, "value", &self.label(bar));
                     self.bar(sheet, &scale, bar, y + 24.0)?;

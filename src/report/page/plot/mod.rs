@@ -54,13 +54,15 @@ impl Unit {
             Unit::Nanoseconds => duration_ns(number),
             Unit::Seconds => duration_ns(1e9 * number),
             Unit::Times => times(number),
+            // Not "-0.0 %", which a sampled share may come to.
+            Unit::Share if number.abs() < 0.000_5 => "0.0 %".to_string(),
             Unit::Share => format!("{:.1} %", 100.0 * number),
-            // As many digits as tell it from the next: 99.99 %, 99.994 %.
+            // As many digits as tell it from the next: 99.9 %, 99.94 %.
             Unit::Quantile => {
                 let above = 100.0 * (1.0 - number);
-                let digits = if above >= 10.0 { 0.0 } else { (1.0 - above.log10()).floor().min(12.0) };
+                let digits = (1.0 - above.log10().floor()).clamp(1.0, 12.0);
                 let text = format!("{:.*}", digits as usize, 100.0 * number);
-                let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+                let text = text.trim_end_matches('0').trim_end_matches('.');
                 format!("{text} %")
             }
             Unit::Count => count(number.round() as u64),
@@ -134,11 +136,11 @@ mod tests {
     fn numbers_are_written_by_their_unit() {
         assert_eq!(Unit::Rate.text(1.5e6), "1.50 M/s");
         assert_eq!(Unit::Seconds.text(0.25), "250 ms");
-        assert_eq!(Unit::Share.text(0.123_4), "12.3 %");
+        assert_eq!([0.123_4, -0.000_4, -0.01].map(|share| Unit::Share.text(share)), ["12.3 %", "0.0 %", "-1.0 %"]);
         assert_eq!(Unit::Mebibytes.text(12.34), "12.3 MiB");
         let quantiles =
             [0.0, 0.5, 0.437_65, 0.9, 0.99, 0.994_376_6, 0.999, 0.999_9, 0.999_999].map(|q| Unit::Quantile.text(q));
-        assert_eq!(quantiles, ["0 %", "50 %", "44 %", "90 %", "99 %", "99.44 %", "99.9 %", "99.99 %", "99.9999 %"]);
+        assert_eq!(quantiles, ["0 %", "50 %", "43.8 %", "90 %", "99 %", "99.44 %", "99.9 %", "99.99 %", "99.9999 %"]);
     }
 
     #[test]

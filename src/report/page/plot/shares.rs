@@ -3,8 +3,11 @@
 use super::super::table::{Cell, Figure, Table};
 use super::Picture;
 use super::scale::ScaleError;
-use super::sheet::{Anchor, Sheet, style_class};
+use super::sheet::{Anchor, REST_STYLE, Sheet, style_class};
 use std::collections::BTreeMap;
+
+/// A share that is rounded to nothing.
+const NOTHING: &str = "0.0 %";
 
 /// Wholes and their parts.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Shares {
 pub struct Whole {
     /// What it is, in a line of the picture.
     pub title: String,
+    /// How much it is, at the end of that line.
+    pub size: String,
     /// The same in cells of the table.
     pub names: Vec<Cell>,
     /// Its parts, in their order.
@@ -35,6 +40,8 @@ pub struct Whole {
 pub struct Part {
     /// Its name. Equal names have equal colours.
     pub name: Cell,
+    /// Whether it is what is left of the whole, and so has no colour.
+    pub rest: bool,
     /// Its share of the whole. What is below zero, by an error of a sample, has no length.
     pub share: Figure,
     /// Cells of the table's other columns.
@@ -45,9 +52,12 @@ impl Shares {
     /// A style for each name, by its first appearance.
     fn styles(&self) -> BTreeMap<&str, usize> {
         let mut styles = BTreeMap::new();
+        let mut coloured = 0;
         for part in self.wholes.iter().flat_map(|whole| &whole.parts) {
-            let next = styles.len();
-            styles.entry(part.name.text()).or_insert(next);
+            styles.entry(part.name.text()).or_insert_with(|| {
+                coloured += usize::from(!part.rest);
+                if part.rest { REST_STYLE } else { (coloured - 1) % REST_STYLE }
+            });
         }
         styles
     }
@@ -57,7 +67,7 @@ impl Picture for Shares {
     fn description(&self) -> String {
         let whole = |whole: &Whole| {
             let part = |part: &Part| format!("{} {}", part.name.text(), part.share.cell.text());
-            format!("{}: {}.", whole.title, whole.parts.iter().map(part).collect::<Vec<_>>().join(", "))
+            format!("{}, {}: {}.", whole.title, whole.size, whole.parts.iter().map(part).collect::<Vec<_>>().join(", "))
         };
         let wholes: Vec<String> = self.wholes.iter().map(whole).collect();
         format!("Bars of equal length, divided by shares. {}", wholes.join(" "))
@@ -76,6 +86,7 @@ impl Picture for Shares {
             }
             let sum: f64 = shares.map(|share| share.max(0.0)).sum();
             sheet.text([0.0, y + 14.0], Anchor::Start, "strong", &whole.title);
+            sheet.text([sheet.width, y + 14.0], Anchor::End, "value", &whole.size);
             let (top, mut at) = (y + 22.0, 0.0);
             for part in &whole.parts {
                 let width = if sum > 0.0 { part.share.number.max(0.0) / sum * sheet.width } else { 0.0 };
@@ -89,7 +100,9 @@ impl Picture for Shares {
             }
             let said =
                 |part: &Part| (styles[part.name.text()], format!("{} {}", part.name.text(), part.share.cell.text()));
-            let names: Vec<(usize, String)> = whole.parts.iter().map(said).collect();
+            // What is rounded to nothing is in the table.
+            let seen = whole.parts.iter().filter(|part| part.share.cell.text() != NOTHING);
+            let names: Vec<(usize, String)> = seen.map(said).collect();
             y = sheet.key(&names, [0.0, top + 35.0], 15.0, |sheet, [x, y], style| {
                 sheet.rect([x, y - 5.0], [x + 10.0, y + 5.0], &format!("fill {}", style_class(style)));
             });
@@ -121,11 +134,13 @@ mod tests {
     fn shares(wholes: &[&[f64]]) -> Shares {
         let part = |(at, &share): (usize, &f64)| Part {
             name: Cell::words(format!("part {at}")),
+            rest: at == 2,
             share: At::root().figure("x", share, Unit::Share),
             more: Vec::new(),
         };
         let whole = |parts: &&[f64]| Whole {
             title: "all".into(),
+            size: "1 s".into(),
             names: vec![Cell::words("all")],
             parts: parts.iter().enumerate().map(part).collect(),
         };
@@ -156,7 +171,7 @@ mod tests {
     fn equal_names_have_equal_colours() {
         let shares = shares(&[&[0.5, 0.5], &[0.1, 0.2, 0.7]]);
         let styles = shares.styles();
-        assert_eq!([styles["part 0"], styles["part 1"], styles["part 2"]], [0, 1, 2]);
+        assert_eq!([styles["part 0"], styles["part 1"], styles["part 2"]], [0, 1, REST_STYLE]);
         assert_eq!(shares.table().rows.len(), 5);
     }
 

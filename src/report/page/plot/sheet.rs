@@ -9,6 +9,9 @@ const COLOURS: usize = 12;
 /// Dashes by style.
 const DASHES: [&str; STYLES] = ["none", "7 3", "2 3", "9 3 2 3", "4 4", "1 2", "12 4", "5 2 1 2"];
 
+/// The style of what is left: the only one without a colour.
+pub const REST_STYLE: usize = COLOURS - 1;
+
 /// A drawing.
 #[derive(Debug)]
 pub struct Sheet {

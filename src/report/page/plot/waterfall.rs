@@ -76,7 +76,9 @@ impl Picture for Waterfall {
                 factor if factor < 1.0 => "fill loss",
                 _ => "fill gain",
             };
-            sheet.rect([before, middle - 9.0], [end, middle + 9.0], class);
+            // A change too small to be seen is seen to be there.
+            let seen = if (end - before).abs() < 2.0 { before + 2.0f64.copysign(end - before) } else { end };
+            sheet.rect([before, middle - 9.0], [seen, middle + 9.0], class);
             // The end of one change is where the next begins.
             if at + 1 < self.steps.len() {
                 sheet.line([end, middle - 9.0], [end, middle + row + 9.0], "connector");
@@ -98,7 +100,8 @@ impl Picture for Waterfall {
         let mut table = Table::new(self.caption.clone(), heads);
         for Step { name, change, value, step, total } in &self.steps {
             let figures = [value, step, total].map(|figure| figure.cell.clone());
-            table.rows.push([&[name.clone()][..], &figures, &[change.clone()]].concat());
+            let [value, step, total] = figures;
+            table.rows.push(vec![name.clone(), value, step, total, change.clone()]);
         }
         table
     }

@@ -3,7 +3,7 @@
 use super::super::markup::Markup;
 use super::super::plot::{Unit, quantiles, write_figure};
 use super::super::table::{At, Cell, Table};
-use super::{by_scenario, style_of};
+use super::{by_scenario, names, paragraph, style_of};
 use crate::scenario::{RunReport, ScenarioResult};
 
 pub fn write(report: &RunReport, out: &mut Markup) {
@@ -28,11 +28,23 @@ pub fn write(report: &RunReport, out: &mut Markup) {
             write_figure(&format!("figure-latency-{name}"), &format!("{name}: latency distribution"), &lines, out);
         }
         percentiles(name, &results).write(out);
+        spans(&results, out);
+    }
+}
+
+/// What a latency spans, once for all stacks of which it is the same.
+fn spans(results: &[(At, &ScenarioResult)], out: &mut Markup) {
+    for of in names(results.iter().map(|(_, result)| result.latency_of.as_str())) {
+        let same: Vec<_> = results.iter().filter(|(_, result)| result.latency_of == of).collect();
+        let stacks = same.iter().map(|(_, result)| result.stack.as_str()).collect::<Vec<_>>().join(", ");
+        let whose = if same.len() == results.len() { String::new() } else { format!(" of {stacks}") };
+        let said = same[0].0.words("latency_of", of);
+        paragraph(out, &[Cell::words(format!("Latency{whose} is ")), said, Cell::words(".")]);
     }
 }
 
 fn percentiles(name: &str, results: &[(At, &ScenarioResult)]) -> Table {
-    let heads = ["stack", "mean", "p50", "p95", "p99", "p99.9", "max", "samples", "latency of"];
+    let heads = ["stack", "mean", "p50", "p95", "p99", "p99.9", "max", "samples"];
     let mut table = Table::new(format!("{name}, latency"), heads);
     for (at, result) in results {
         let mut row = vec![at.words("stack", &result.stack)];
@@ -49,7 +61,6 @@ fn percentiles(name: &str, results: &[(At, &ScenarioResult)]) -> Table {
                 row.extend((0..6).map(|_| Cell::nothing()));
             }
         }
-        row.push(at.words("latency_of", &result.latency_of));
         table.rows.push(row);
     }
     table

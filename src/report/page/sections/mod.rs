@@ -16,24 +16,30 @@ use crate::scenario::{RunReport, ScenarioResult};
 /// Writes all sections that the report has something for.
 pub fn write(report: &RunReport, out: &mut Markup) {
     type Write = fn(&RunReport, &mut Markup);
-    let sections: [(&str, &str, bool, Write); 8] = [
-        ("speed", "Operations a second", !report.scenarios.is_empty(), speed::write),
-        ("ratios", "How many times as fast", !report.ratios.is_empty(), speed::write_ratios),
-        ("ladder", "Ladder: one change at a time", !report.ladder.is_empty(), speed::write_ladder),
-        ("latency", "Latency", !report.scenarios.is_empty(), latency::write),
-        ("time", "Where the time goes", !report.attribution.is_empty(), time::write),
-        ("components", "Components, dearest first", !report.components.is_empty(), time::write_components),
-        ("work", "What was done, and what it used", !report.scenarios.is_empty(), work::write),
-        ("place", "Machine, build and settings", true, place::write),
+    let sections: [(&str, &str, &str, bool, Write); 8] = [
+        ("speed", "Speed", "Operations a second", !report.scenarios.is_empty(), speed::write),
+        ("ratios", "Ratios", "How many times as fast", !report.ratios.is_empty(), speed::write_ratios),
+        ("ladder", "Ladder", "One change at a time", !report.ladder.is_empty(), speed::write_ladder),
+        ("latency", "Latency", "Latency", !report.scenarios.is_empty(), latency::write),
+        ("time", "Time", "Where the time goes", !report.attribution.is_empty(), time::write),
+        (
+            "components",
+            "Components",
+            "Components, dearest first",
+            !report.components.is_empty(),
+            time::write_components,
+        ),
+        ("work", "Work", "What was done, and what it used", !report.scenarios.is_empty(), work::write),
+        ("place", "Machine", "Machine, build and settings", true, place::write),
     ];
-    let sections = sections.into_iter().filter(|(_, _, wanted, _)| *wanted);
+    let sections = sections.into_iter().filter(|(_, _, _, wanted, _)| *wanted);
     top::write(report, out);
     out.open("nav", &[("aria-label", "Sections")]);
-    for (id, heading, ..) in sections.clone() {
-        out.element("a", &[("href", &format!("#{id}"))], heading);
+    for (id, short, ..) in sections.clone() {
+        out.element("a", &[("href", &format!("#{id}"))], short);
     }
     out.close();
-    for (id, heading, _, write) in sections {
+    for (id, _, heading, _, write) in sections {
         out.open("section", &[("id", id)]).element("h2", &[], heading);
         write(report, out);
         out.close();

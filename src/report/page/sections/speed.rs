@@ -3,7 +3,7 @@
 use super::super::markup::Markup;
 use super::super::plot::{Axis, Bar, Bars, Division, Group, Lines, Point, Series, Step, Unit, Waterfall, write_figure};
 use super::super::table::{At, Cell, Figure};
-use super::{by_scenario, names, style_of};
+use super::{by_scenario, names, paragraph, style_of};
 use crate::scenario::{Ratio, RunReport, Rung, ScenarioResult};
 
 pub fn write(report: &RunReport, out: &mut Markup) {
@@ -40,6 +40,11 @@ pub fn write(report: &RunReport, out: &mut Markup) {
         more: ["operations a round", "rounds"].map(String::from).to_vec(),
         groups: scenarios.iter().map(group).collect(),
     };
+    for (name, results) in &scenarios {
+        let (at, result) = &results[0];
+        let said = [Cell::words(format!("One operation of {name}: ")), at.words("operation", &result.operation)];
+        paragraph(out, &[&said[..], &[Cell::words(".")]].concat());
+    }
     write_figure("figure-speed", "Operations a second by scenario and stack", &bars, out);
     out.open("details", &[]).element("summary", &[], "Round by round");
     for (name, results) in &scenarios {

@@ -7,7 +7,7 @@ use super::{names, paragraph};
 use crate::measure::Reading;
 use crate::measure::counters::CounterReading;
 use crate::report::counters::figure as counter_figure;
-use crate::scenario::{Attribution, Component, RunReport, ThreadTimes};
+use crate::scenario::{Attribution, Component, RunReport, StageShare, ThreadTimes};
 
 /// Attributions with their places in the JSON report.
 fn attributions(report: &RunReport) -> impl Iterator<Item = (At, &Attribution)> {
@@ -23,28 +23,24 @@ pub fn write(report: &RunReport, out: &mut Markup) {
     out.element(
         "p",
         &[],
-        "Shares of each thread's wall time, from rounds that were looked at from inside. Looking has a price, which is in the table \
-         of threads.",
+        "Shares of each thread's wall time, from rounds that were looked at from inside. What looking costs is in the table of these \
+         rounds.",
     );
     let mut wholes = Vec::new();
     for (at, of) in attributions(report) {
         for (thread_at, thread) in threads(&at, of) {
-            let part = |(index, stage): (usize, &crate::scenario::StageShare)| {
+            let part = |(index, stage): (usize, &StageShare)| {
                 let at = thread_at.under(format!("stages/{index}"));
                 Part {
                     name: at.words("name", &stage.name),
+                    rest: stage.name == StageShare::UNATTRIBUTED,
                     share: at.figure("share", stage.share, Unit::Share),
                     more: vec![at.figure("ns_per_operation", stage.ns_per_operation, Unit::Nanoseconds).cell],
                 }
             };
             wholes.push(Whole {
-                title: format!(
-                    "{}, {}: {} thread, {} each",
-                    of.scenario,
-                    of.stack,
-                    thread.name,
-                    Unit::Nanoseconds.text(thread.ns_per_operation)
-                ),
+                title: format!("{}, {}, {}", of.scenario, of.stack, thread.name),
+                size: format!("{} each", Unit::Nanoseconds.text(thread.ns_per_operation)),
                 names: vec![
                     at.words("scenario", &of.scenario),
                     at.words("stack", &of.stack),
@@ -163,11 +159,17 @@ pub fn write_components(report: &RunReport, out: &mut Markup) {
         if let Some(share) = component.share {
             let each = at.figure("ns_per_operation", component.ns_per_operation, Unit::Nanoseconds).cell;
             let (name, share) = (at.words("name", &component.name), at.figure("share", share, Unit::Share));
-            parts.push(Part { name, share, more: vec![each] });
+            parts.push(Part { name, rest: false, share, more: vec![each] });
         }
     }
     if !parts.is_empty() {
-        let whole = Whole { title: "one settled trade".into(), names: vec![Cell::words("one settled trade")], parts };
+        let ns: f64 = trade(report).map(|component| component.ns_per_operation).sum();
+        let whole = Whole {
+            title: "one settled trade".into(),
+            size: Unit::Nanoseconds.text(ns),
+            names: vec![Cell::words("one settled trade")],
+            parts,
+        };
         let shares = Shares {
             caption: "shares of a trade".into(),
             heads: ["whole", "component"].map(String::from).to_vec(),
@@ -177,6 +179,11 @@ pub fn write_components(report: &RunReport, out: &mut Markup) {
         write_figure("figure-components", "What one settled trade costs, part by part", &shares, out);
     }
     table.write(out);
+}
+
+/// The components that a settled trade consists of.
+fn trade(report: &RunReport) -> impl Iterator<Item = &Component> {
+    report.components.iter().filter(|component| component.share.is_some())
 }
 
 fn row(at: &At, before: &str, component: &Component) -> Vec<Cell> {

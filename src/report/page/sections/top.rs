@@ -22,7 +22,7 @@ pub fn write(report: &RunReport, out: &mut Markup) {
             words(". Version "),
             at.words("version", place.version),
             words(", "),
-            at.words("date", &place.date),
+            at.said("date", &place.date, &format!("{} UTC", place.date.replace('T', " ").trim_end_matches('Z'))),
             words("."),
         ],
     );
@@ -68,9 +68,9 @@ fn card(report: &RunReport, name: &str, at: &At, result: &ScenarioResult, out: &
         ];
         paragraph(out, &parts);
     }
-    let mut parts = vec![Cell::words(format!("{}: ", result.stack)), at.words("operation", &result.operation)];
+    let mut parts = vec![Cell::words(result.stack.clone())];
     if let Some(latency) = &result.latency_ns {
-        parts.push(Cell::words("; latency p50 "));
+        parts.push(Cell::words(", latency p50 "));
         parts.push(at.figure("latency_ns/p50", latency.p50, Unit::Nanoseconds).cell);
         parts.push(Cell::words(", p99.9 "));
         parts.push(at.figure("latency_ns/p999", latency.p999, Unit::Nanoseconds).cell);
