@@ -48,7 +48,7 @@ fn is_said_otherwise(pointer: &str, value: &Value) -> bool {
 }
 
 /// What is said once for all places that say the same: by the heading of a row, of a group of bars, below a table.
-const SAID_ONCE: [&str; 4] = ["quantile", "latency_of", "name", "scenario"];
+const SAID_ONCE: [&str; 7] = ["operation", "quantile", "latency_of", "name", "scenario", "stack", "over"];
 
 fn last_name(pointer: &str) -> &str {
     pointer.rsplit('/').next().unwrap()

@@ -19,22 +19,29 @@ window.addEventListener('load', () => {
   }).map(text => svg.getAttribute('aria-labelledby') + ': ' + text.textContent));
   const small = shown.flatMap(svg => [...svg.querySelectorAll('text')]
     .filter(text => text.getBoundingClientRect().height < 11).map(text => text.textContent));
-  root.setAttribute('data-found', JSON.stringify({
+  parent.postMessage(JSON.stringify({
     width: innerWidth, scroll: root.scrollWidth, dark: matchMedia('(prefers-color-scheme: dark)').matches,
     page: getComputedStyle(document.body).backgroundColor, ink: getComputedStyle(document.body).color,
     kinds: [...new Set(shown.map(svg => svg.getAttribute('class')))], pictures: shown.length,
     outside, small, failed, loaded: performance.getEntriesByType('resource').map(entry => entry.name),
-  }));
+  }), '*');
 });
 </script></body>";
+
+/// Shows the page in a frame: a window of a browser without a screen is never as narrow as a phone.
+const FRAME: &str = "<!DOCTYPE html><html><body><script>
+addEventListener('message', event => document.documentElement.setAttribute('data-found', event.data));
+</script><iframe src=\"page.html\" width=\"WIDTH\" height=\"HEIGHT\" style=\"border: 0\"></iframe></body></html>";
 
 fn chromium() -> String {
     std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_string())
 }
 
-/// What the probe found in a window of this size.
-fn found(page: &Path, profile: &Path, [width, height]: [u32; 2], dark: bool) -> serde_json::Value {
+/// What the probe found in the folder's page, in a frame of this size.
+fn found(folder: &Path, [width, height]: [u32; 2], dark: bool) -> serde_json::Value {
     let chromium = chromium();
+    let frame = folder.join("frame.html");
+    fs::write(&frame, FRAME.replace("WIDTH", &width.to_string()).replace("HEIGHT", &height.to_string())).unwrap();
     let output = Command::new(&chromium)
         .args([
             "--headless",
@@ -44,10 +51,11 @@ fn found(page: &Path, profile: &Path, [width, height]: [u32; 2], dark: bool) -> 
             "--hide-scrollbars",
             "--dump-dom",
         ])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("--window-size={width},{height}"))
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        // Time passes as soon as there is nothing to do: the frame's message has come by then.
+        .args(["--window-size=1400,1000", "--virtual-time-budget=10000"])
         .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
-        .arg(format!("file://{}", page.display()))
+        .arg(format!("file://{}", frame.display()))
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("{chromium} cannot be started ({error}): set CHROMIUM to a Chromium or Chrome"));
@@ -64,11 +72,10 @@ fn a_browser_shows_the_page_on_a_phone_and_a_desktop_light_and_dark() {
     for arguments in [&[][..], &["--stack", "ladder", "--durable", "."]] {
         let (page, _) = page_and_json(arguments);
         assert_eq!(page.matches("</body>").count(), 1);
-        let path = folder.path().join("page.html");
-        fs::write(&path, page.replace("</body>", PROBE)).unwrap();
+        fs::write(folder.path().join("page.html"), page.replace("</body>", PROBE)).unwrap();
         let figures = page.matches("<figure").count();
         for (size, kind) in [([360, 800], "narrow"), ([1_280, 900], "wide")] {
-            let [light, dark] = [false, true].map(|dark| found(&path, &folder.path().join("profile"), size, dark));
+            let [light, dark] = [false, true].map(|dark| found(folder.path(), size, dark));
             for (found, is_dark) in [(&light, false), (&dark, true)] {
                 assert_eq!(found["width"], size[0], "{found}");
                 assert!(found["scroll"].as_u64() <= Some(size[0].into()), "wider than the screen: {found}");

@@ -37,6 +37,11 @@ impl Cell {
         &self.text
     }
 
+    /// Characters of all of it.
+    fn length(&self) -> usize {
+        self.text.chars().count() + self.more.iter().map(|cell| 1 + cell.length()).sum::<usize>()
+    }
+
     /// Writes it where text may stand.
     pub fn write(&self, out: &mut Markup) {
         match &self.json {
@@ -152,6 +157,9 @@ impl At {
     }
 }
 
+/// Words that are longer than this get room.
+const LONG: usize = 40;
+
 /// Rows of cells. The first cell of a row is its heading.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -178,9 +186,21 @@ impl Table {
             assert_eq!(row.len(), self.head.len(), "{}: a row of the head's length", self.caption);
         }
         let numbers: Vec<bool> = (0..self.head.len()).map(|column| self.is_numbers(column)).collect();
-        let class = |number: bool| if number { "n" } else { "w" };
-        // What stands behind a number are words, which are broken into lines.
-        let cell_class = |cell: &Cell| class(cell.number && cell.more.is_empty());
+        let class = |numbers: bool| if numbers { "n" } else { "w" };
+        // Long words are broken into lines, and so is what stands behind a number.
+        let cell_class = |column: usize, cell: &Cell| match (numbers[column], cell.number && cell.more.is_empty()) {
+            (true, number) => {
+                if number {
+                    "n"
+                } else if cell.length() > LONG {
+                    "r long"
+                } else {
+                    "r"
+                }
+            }
+            (false, false) if cell.length() > LONG => "long",
+            (false, _) => "w",
+        };
         out.open("div", &[("class", "scroll"), ("role", "region"), ("tabindex", "0"), ("aria-label", &self.caption)]);
         out.open("table", &[]).element("caption", &[], &self.caption);
         out.open("thead", &[]).open("tr", &[]);
@@ -192,9 +212,9 @@ impl Table {
             out.open("tr", &[]);
             for (at, cell) in row.iter().enumerate() {
                 if at == 0 {
-                    out.open("th", &[("scope", "row"), ("class", cell_class(cell))]);
+                    out.open("th", &[("scope", "row"), ("class", cell_class(at, cell))]);
                 } else {
-                    out.open("td", &[("class", cell_class(cell))]);
+                    out.open("td", &[("class", cell_class(at, cell))]);
                 }
                 cell.write(out);
                 out.close();
@@ -211,8 +231,9 @@ impl Table {
         out.close();
     }
 
+    /// Whether most of a column are numbers.
     fn is_numbers(&self, column: usize) -> bool {
-        !self.rows.is_empty() && self.rows.iter().all(|row| row[column].number)
+        2 * self.rows.iter().filter(|row| row[column].number).count() > self.rows.len()
     }
 }
 

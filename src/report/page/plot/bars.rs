@@ -133,15 +133,16 @@ impl Picture for Bars {
         let top = if headed { HEADING } else { 2.0 };
         let bottom = rows + if headed { HEADING * self.groups.len() as f64 } else { 2.0 } + 4.0;
         axis::along_x(sheet, &scale, self.unit, top, bottom)?;
-        if let Some(reference) = self.reference {
-            let x = scale.at(reference)?;
-            sheet.line([x, top], [x, bottom], "reference");
-        }
         let mut y = if headed { 0.0 } else { 2.0 };
         for group in &self.groups {
             if headed {
                 sheet.text([0.0, y + 17.0], Anchor::Start, "strong", group.name.text());
                 y += HEADING;
+            }
+            if let Some(reference) = self.reference {
+                let x = scale.at(reference)?;
+                let height = group.bars.len() as f64 * if wide { WIDE_ROW } else { NARROW_ROW };
+                sheet.line([x, y], [x, y + height], "reference");
             }
             for bar in &group.bars {
                 if wide {

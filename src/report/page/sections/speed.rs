@@ -40,11 +40,14 @@ pub fn write(report: &RunReport, out: &mut Markup) {
         more: ["operations a round", "rounds"].map(String::from).to_vec(),
         groups: scenarios.iter().map(group).collect(),
     };
+    out.element("p", &[], "One operation is, in").open("ul", &[]);
     for (name, results) in &scenarios {
         let (at, result) = &results[0];
-        let said = [Cell::words(format!("One operation of {name}: ")), at.words("operation", &result.operation)];
-        paragraph(out, &[&said[..], &[Cell::words(".")]].concat());
+        out.open("li", &[]).element("b", &[], name).text(": ");
+        at.words("operation", &result.operation).write(out);
+        out.close();
     }
+    out.close();
     write_figure("figure-speed", "Operations a second by scenario and stack", &bars, out);
     out.open("details", &[]).element("summary", &[], "Round by round");
     for (name, results) in &scenarios {
@@ -76,12 +79,22 @@ fn rounds(name: &str, results: &[(At, &ScenarioResult)]) -> Lines {
 }
 
 pub fn write_ratios(report: &RunReport, out: &mut Markup) {
-    out.element(
-        "p",
-        &[],
-        "Ratio of operations a second in rounds played one after the other: the median, and an interval that holds the true one with \
-         the confidence in the table, from order statistics. The dashed line is 1x: equally fast.",
-    );
+    let first = &report.ratios[0];
+    let same = report.ratios.iter().all(|ratio| ratio.confidence == first.confidence);
+    let confidence = if same {
+        At::root().figure("ratios/0/confidence", first.confidence, Unit::Share).cell.and(Cell::words("confidence"))
+    } else {
+        Cell::words("the confidence in the table")
+    };
+    let parts = [
+        Cell::words(
+            "Ratio of operations a second in rounds played one after the other: the median, and an interval that holds the true one \
+             with ",
+        ),
+        confidence,
+        Cell::words(", from order statistics. The dashed line is 1x: equally fast."),
+    ];
+    paragraph(out, &parts);
     let bar = |(index, ratio): (usize, &Ratio)| {
         let at = At::root().under(format!("ratios/{index}"));
         let times = |key, number| at.figure(key, number, Unit::Times);
@@ -90,18 +103,15 @@ pub fn write_ratios(report: &RunReport, out: &mut Markup) {
             style: style_of(&ratio.over),
             value: times("median", ratio.median),
             range: Some([times("low", ratio.low), times("high", ratio.high)]),
-            more: vec![
-                at.words("stack", &ratio.stack),
-                at.words("over", &ratio.over),
-                at.figure("confidence", ratio.confidence, Unit::Share).cell,
-                at.count("rounds", ratio.rounds),
-            ],
+            more: vec![at.figure("confidence", ratio.confidence, Unit::Share).cell, at.count("rounds", ratio.rounds)],
         }
     };
     let group = |over: &str| {
-        let ratios = report.ratios.iter().enumerate().filter(|(_, ratio)| ratio.over == over);
-        let stack = ratios.clone().next().map_or("", |(_, ratio)| &ratio.stack);
-        Group { name: Cell::words(format!("{stack} over {over}")), bars: ratios.map(bar).collect() }
+        let mut ratios = report.ratios.iter().enumerate().filter(|(_, ratio)| ratio.over == over).peekable();
+        let (index, first) = ratios.peek().expect("a name that was found");
+        let at = At::root().under(format!("ratios/{index}"));
+        let name = at.said("over", over, &format!("{} over {over}", first.stack));
+        Group { name, bars: ratios.map(bar).collect() }
     };
     let bars = Bars {
         caption: "ratios of operations a second".into(),
@@ -111,7 +121,7 @@ pub fn write_ratios(report: &RunReport, out: &mut Markup) {
         range: Some(["low", "high"].map(String::from)),
         points: true,
         reference: Some(1.0),
-        more: ["stack", "over", "confidence", "rounds"].map(String::from).to_vec(),
+        more: ["confidence", "rounds"].map(String::from).to_vec(),
         groups: names(report.ratios.iter().map(|ratio| ratio.over.as_str())).into_iter().map(group).collect(),
     };
     let overs = bars.groups.iter().map(|group| group.name.text()).collect::<Vec<_>>().join("; ");

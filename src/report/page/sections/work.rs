@@ -58,19 +58,25 @@ fn column(at: &At, result: &ScenarioResult) -> Vec<(String, Cell)> {
         at.words("work/tip", &work.tip)
     };
     let mut rows = vec![
-        ("one operation".to_string(), at.words("operation", &result.operation)),
-        ("operations".into(), count("operations", result.operations)),
+        ("operations".to_string(), count("operations", result.operations)),
         ("wall".into(), at.figure("resources/wall_seconds", used.wall_seconds, Unit::Seconds).cell),
         ("CPU".into(), at.reading("resources/cpu_seconds", &used.cpu_seconds, Unit::Seconds)),
         ("peak memory".into(), at.reading("resources/peak_rss_mib", &used.peak_rss_mib, Unit::Mebibytes)),
         (
             "network, bytes".into(),
-            count("resources/network_bytes", used.network_bytes)
-                .and(at.words("resources/network_note", used.network_note)),
+            count("resources/network_bytes", used.network_bytes).and(at.said(
+                "resources/network_note",
+                used.network_note,
+                &format!("({})", used.network_note),
+            )),
         ),
         (
             "disk, bytes".into(),
-            count("resources/disk_bytes", used.disk_bytes).and(at.words("resources/disk_note", used.disk_note)),
+            count("resources/disk_bytes", used.disk_bytes).and(at.said(
+                "resources/disk_note",
+                used.disk_note,
+                &format!("({})", used.disk_note),
+            )),
         ),
         ("reads".into(), count("work/reads", work.reads)),
         (
