@@ -188,6 +188,7 @@ fn help_teaches() {
         "--seed",
         "--difficulty-bits",
         "--json",
+        "--html",
         "--durable",
         "--sync",
     ] {
@@ -224,9 +225,11 @@ fn many_books_do_the_same_on_any_number_of_shards() {
 fn ctrl_c_ends_with_a_partial_report() {
     use rustix::process::{Pid, Signal, kill_process};
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("report.html"), "a complete one").unwrap();
     // Small rounds, so that one is done in time on any machine, and enough of them for minutes: only the signal ends it.
     let mut child = Command::new(env!("CARGO_BIN_EXE_joulebook"))
         .args(["run", "--scenario", "reads,settlement", "--ops", "50000", "--rounds", "1000", "--json", "report.json"])
+        .args(["--html", "report.html"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -243,6 +246,9 @@ fn ctrl_c_ends_with_a_partial_report() {
     let json: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(json["complete"], false);
+    let read = |name| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("report.html"), "a complete one", "what is there is kept");
+    assert!(read("report.html.partial").contains("Interrupted: this is what was measured until then."));
 }
 
 /// Pressed twice: the program ends at once, and takes its journals with it.

@@ -248,7 +248,7 @@ fn memory_is_read_or_said_to_be_unavailable() {
 fn throughput_is_timed_over_batches_and_latency_in_a_pass_of_its_own() {
     let report = report(&options(&[Kind::Reads, Kind::Writes]));
     for result in &report.scenarios {
-        let latency = result.latency_ns.expect("sampled");
+        let latency = result.latency_ns.as_ref().expect("sampled");
         assert!(latency.samples <= result.operations, "one pass, not every round");
         let by_wall = result.operations as f64 / result.resources.wall_seconds;
         let [slowest, fastest] = result.ops_per_second_range;

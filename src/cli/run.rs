@@ -5,7 +5,7 @@ use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use joulebook::journal::SyncPolicy;
-use joulebook::report::{count, render_json, render_text};
+use joulebook::report::{count, render_html, render_json, render_text};
 use joulebook::scenario::{self, DurableChoice, Kind, Options, ScenarioError, StackChoice};
 use joulebook::seal::Watch;
 use std::io::IsTerminal;
@@ -25,6 +25,8 @@ Examples:
       a few seconds, small sizes
   joulebook run --scenario writes,mixed --json report.json
       two scenarios, and the report as JSON
+  joulebook run --html report.html
+      the report as a page with pictures, for any browser
   joulebook run --scenario settlement --stack ladder
       which change gains how much
   joulebook run --scenario settlement --stack ladder --durable /mnt/disk
@@ -74,6 +76,9 @@ pub struct Run {
     /// Write the report as JSON (joulebook.run.v1) to FILE; "-" is standard output, and the tables go to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the report as one HTML page to FILE, with pictures; it loads nothing and needs no script
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write the chain of the settlement scenario to FILE, for verify, headers and prove
     #[arg(long, value_name = "FILE")]
     chain: Option<PathBuf>,
@@ -166,17 +171,32 @@ impl Run {
         }
     }
 
+    /// The files that are written at the end: JSON, HTML, chain. Bad paths fail now, not after a minute of work.
+    fn files(&self, json_to_stdout: bool) -> Result<[Option<Pending>; 3], Failure> {
+        if self.html.as_deref() == Some(Path::new("-")) {
+            return Err(Failure::usage(
+                "--html is -, but only --json writes to standard output: name a file, report.html say",
+            ));
+        }
+        let json = self.json.as_deref().filter(|_| !json_to_stdout);
+        let named = [("--json", json), ("--html", self.html.as_deref()), ("--chain", self.chain.as_deref())];
+        let mut files: [Option<Pending>; 3] = [None, None, None];
+        for (at, (option, path)) in named.into_iter().enumerate() {
+            let Some(path) = path else { continue };
+            for (file, (other, _)) in files[..at].iter().zip(named) {
+                if file.as_ref().is_some_and(|file| file.is_same(path)) {
+                    return Err(Failure::usage(format!("{other} and {option} are the same file, {}", path.display())));
+                }
+            }
+            files[at] = Some(Pending::create(path)?);
+        }
+        Ok(files)
+    }
+
     /// Runs, prints, writes.
     pub fn execute(&self) -> Result<u8, Failure> {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
-        // Bad paths fail now, not after a minute of work.
-        let json = self.json.as_deref().filter(|_| !to_stdout).map(Pending::create).transpose()?;
-        if let (Some(json), Some(chain)) = (&json, self.chain.as_deref())
-            && json.is_same(chain)
-        {
-            return Err(Failure::usage(format!("--json and --chain are the same file, {}", chain.display())));
-        }
-        let chain = self.chain.as_deref().map(Pending::create).transpose()?;
+        let [json, html, chain] = self.files(to_stdout)?;
         let durable = self.durable.as_deref().map(TemporaryFolder::create).transpose()?;
         let options = self.options(chain.as_ref().map(Pending::temporary), durable.as_ref().map(TemporaryFolder::path));
         let watch = watch_with_ctrl_c()?;
@@ -202,6 +222,9 @@ impl Run {
         }
         if let Some(json) = json {
             keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
+        }
+        if let Some(html) = html {
+            keep_complete(html, report.complete)?.write(render_html(&report).as_bytes())?;
         }
         if let Some(chain) = chain
             && report.complete

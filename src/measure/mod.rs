@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod counters;
+mod date;
 mod fairness;
 mod histogram;
 mod probe;
@@ -13,6 +14,7 @@ mod signed_rank;
 mod stage;
 pub mod verdict;
 
+pub use date::utc_now;
 pub use fairness::jain_index;
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};

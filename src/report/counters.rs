@@ -12,7 +12,7 @@ pub fn counter_rows(readings: &[CounterReading]) -> Vec<[String; 2]> {
     for reading in readings {
         let name = reading.counter.name();
         match &reading.per_operation {
-            Reading::Value(value) => rows.push([name.to_string(), figure(*value, reading.counted)]),
+            Reading::Value(value) => rows.push([name.to_string(), estimated(*value, reading.counted)]),
             Reading::Unavailable(reason) => match missing.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, names)) => names.push(name),
                 None => missing.push((reason, vec![name])),
@@ -23,17 +23,22 @@ pub fn counter_rows(readings: &[CounterReading]) -> Vec<[String; 2]> {
     rows
 }
 
-fn figure(value: f64, counted: Option<f64>) -> String {
+fn estimated(value: f64, counted: Option<f64>) -> String {
+    let figure = figure(value);
+    match counted {
+        Some(share) => format!("{figure} (estimated from {:.0} % of the time)", 100.0 * share),
+        None => figure,
+    }
+}
+
+/// So many per operation.
+pub fn figure(value: f64) -> String {
     // Rare events are fewer than one per operation by far.
-    let figure = match value {
+    match value {
         0.0 => "0".to_string(),
         value if value < 0.01 => format!("{value:.1e}"),
         value if value >= 1_000.0 => count(value.round() as u64),
         value => three_digits(value),
-    };
-    match counted {
-        Some(share) => format!("{figure} (estimated from {:.0} % of the time)", 100.0 * share),
-        None => figure,
     }
 }
 

@@ -63,6 +63,16 @@ pub fn three_digits(value: f64) -> String {
     }
 }
 
+/// A ratio with three significant digits: `12.3x`.
+pub fn times(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio >= 1_000.0 => format!("{}x", count(ratio.round() as u64)),
+        // A rung that costs: what would be 0.01x is told from 0.005x.
+        ratio if ratio < 0.1 => format!("{ratio:.4}x"),
+        ratio => format!("{}x", three_digits(ratio)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,11 @@
-//! Floor 6: a run's report, for people and for programs. Nothing is computed here that the report does not hold.
+//! Floor 6: a run's report, for people (text, a page) and for programs (JSON). Nothing is computed here that the report does not hold.
 
 mod books;
 mod compare;
 mod counters;
 mod format;
 mod load;
+mod page;
 mod text;
 
 pub use books::render as render_books_text;
@@ -12,6 +13,7 @@ pub use compare::{render as render_compare_text, render_markdown as render_compa
 pub use counters::counter_rows;
 pub use format::{count, duration_ns, kwh, price, rate, watt};
 pub use load::render as render_load_text;
+pub use page::render as render_html;
 pub use text::render as render_text;
 
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! The report as tables on a terminal.
 
 use super::counter_rows;
-use super::format::{count, duration_ns, kwh, rate, three_digits, watt};
+use super::format::{count, duration_ns, kwh, rate, three_digits, times, watt};
 use crate::measure::Interval;
 use crate::node::Stack;
 use crate::scenario::{
@@ -351,15 +351,6 @@ fn reading(reading: &Reading, show: impl Fn(f64) -> String) -> String {
     match reading {
         Reading::Value(value) => show(*value),
         Reading::Unavailable(reason) => format!("unavailable: {reason}"),
-    }
-}
-
-fn times(ratio: f64) -> String {
-    match ratio {
-        ratio if ratio >= 1_000.0 => format!("{}x", count(ratio.round() as u64)),
-        // A rung that costs: what would be 0.01x is told from 0.005x.
-        ratio if ratio < 0.1 => format!("{ratio:.4}x"),
-        ratio => format!("{}x", three_digits(ratio)),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::{hash, measure};
 pub fn environment() -> Environment {
     Environment {
         version: env!("CARGO_PKG_VERSION"),
+        revision: option_env!("JOULEBOOK_REVISION").unwrap_or(Environment::NO_REVISION),
+        date: measure::utc_now(),
         cpu: measure::cpu_model(),
         cpus: measure::cpus(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -24,7 +24,7 @@ pub use books::{BooksError, BooksOptions, run_books};
 pub use books_report::{BooksReport, BooksResult, BooksSettings};
 pub use options::{DurableChoice, Kind, Options, Progress, StackChoice};
 pub use outcome::{
-    Attribution, Component, Counted, DurableSettings, Environment, JournalWork, Latency, Ratio, Reading, Resources,
-    RunReport, Rung, ScenarioResult, Settings, StageShare, ThreadTimes, Work,
+    Attribution, Component, Counted, DurableSettings, Environment, JournalWork, Latency, QuantileLatency, Ratio,
+    Reading, Resources, RunReport, Rung, ScenarioResult, Settings, StageShare, ThreadTimes, Work,
 };
 pub use run::{ScenarioError, run};

@@ -42,6 +42,10 @@ impl RunReport {
 pub struct Environment {
     /// Version of this program.
     pub version: &'static str,
+    /// Revision of the source, as whoever built it said in the variable `JOULEBOOK_REVISION`, or [`Environment::NO_REVISION`].
+    pub revision: &'static str,
+    /// When the run began, in UTC: `2026-11-24T17:03:09Z`.
+    pub date: String,
     /// CPU model, as the system names it.
     pub cpu: String,
     /// Logical CPUs available to this process.
@@ -60,6 +64,11 @@ pub struct Environment {
     pub clock_step_ns: u64,
     /// Which counters of the CPU and of the kernel this process can read, which not, and why, in words.
     pub counters: String,
+}
+
+impl Environment {
+    /// What stands for a revision that nobody told the build.
+    pub const NO_REVISION: &'static str = "unavailable: built without JOULEBOOK_REVISION";
 }
 
 /// What was asked for, with defaults filled in.
@@ -140,7 +149,7 @@ pub struct ScenarioResult {
 }
 
 /// A latency distribution, in nanoseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Latency {
     /// Samples taken.
     pub samples: u64,
@@ -156,6 +165,18 @@ pub struct Latency {
     pub p999: u64,
     /// Largest sample.
     pub max: u64,
+    /// The whole distribution: the quantiles 1 - 10^(-k/4) for k = 0, 1, 2, ..., as far as at least one sample is expected above.
+    /// The first is the smallest sample.
+    pub curve: Vec<QuantileLatency>,
+}
+
+/// A point of a latency distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct QuantileLatency {
+    /// The part of the samples that do not pass `ns`, from 0 to below 1.
+    pub quantile: f64,
+    /// Their largest, in ns.
+    pub ns: u64,
 }
 
 /// What a scenario used.

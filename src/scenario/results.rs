@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::player::{Player, Round};
-use super::{Kind, Latency, Ratio, Reading, Resources, Rung, ScenarioResult, Work};
+use super::{Kind, Latency, QuantileLatency, Ratio, Reading, Resources, Rung, ScenarioResult, Work};
 use crate::hash::to_hex;
 use crate::measure::{Interval, LatencyRecorder, median, median_interval};
 use crate::node::{Durability, SealTotals, Stack};
@@ -158,7 +158,17 @@ pub fn latency_figures(recorder: &LatencyRecorder) -> Latency {
         p99: recorder.at(0.99),
         p999: recorder.at(0.999),
         max: recorder.max(),
+        curve: curve(recorder),
     }
+}
+
+/// Four quantiles for each further nine: 0, 0.44, 0.68, 0.82, 0.9, ..., 0.99, ...
+fn curve(recorder: &LatencyRecorder) -> Vec<QuantileLatency> {
+    let above = (0..).map(|k| 10f64.powf(-f64::from(k) / 4.0));
+    // A little less than one, for what powers round off.
+    let counted = above.take_while(|above| above * recorder.len() as f64 > 0.999_999);
+    let point = |above: f64| QuantileLatency { quantile: 1.0 - above, ns: recorder.at(1.0 - above) };
+    counted.map(point).collect()
 }
 
 fn operation(kind: Kind) -> &'static str {
@@ -182,5 +192,25 @@ fn latency_of(kind: Kind, durability: Durability) -> &'static str {
         Kind::Writes => "one command applied by itself, clock included",
         Kind::Settlement => "from submission until the trade's block is sealed, at full load",
         Kind::Mixed => "one operation applied, waiting for the sealer included, its own block's sealing not",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_goes_as_far_as_there_are_samples() {
+        let mut recorder = LatencyRecorder::new();
+        assert!(curve(&recorder).is_empty(), "nothing is known of no samples");
+        recorder.record(7);
+        assert_eq!(curve(&recorder), [QuantileLatency { quantile: 0.0, ns: 7 }]);
+        (1..1_000).for_each(|_| recorder.record(9));
+        let points = curve(&recorder);
+        assert_eq!(points.len(), 13, "four for each of three nines, and the smallest: {points:?}");
+        assert!(points[1..].iter().all(|point| point.ns == 9) && points[0].ns == 7);
+        let [ninety, last] = [points[4].quantile, points[12].quantile];
+        assert!((ninety - 0.9).abs() < 1e-12 && (last - 0.999).abs() < 1e-12);
+        assert!(points.windows(2).all(|two| two[0].quantile < two[1].quantile && two[0].ns <= two[1].ns));
     }
 }

@@ -1,0 +1,89 @@
+//! A run's report as one HTML page: nothing is loaded from anywhere, and no script runs.
+//!
+//! `sections` lays the report out, `plot` draws, `table` makes tables in which each figure names its exact value and its place in
+//! the JSON report, `markup` writes what is well-formed.
+
+mod markup;
+mod plot;
+mod sections;
+mod table;
+
+use crate::scenario::RunReport;
+use markup::Markup;
+
+const STYLE: &str = include_str!("style.css");
+
+/// Lays the report out as a page. Every figure stands in a `<data value="..." data-json="...">` with its exact value and its place
+/// in the JSON report of the same run.
+pub fn render(report: &RunReport) -> String {
+    let mut out = Markup::new();
+    out.open("html", &[("lang", "en")]).open("head", &[]);
+    out.empty("meta", &[("charset", "utf-8")]);
+    out.empty("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
+    out.empty("meta", &[("name", "color-scheme"), ("content", "light dark")]);
+    out.element("title", &[], &format!("joulebook run, {}", report.environment.date));
+    out.style(STYLE).close();
+    out.open("body", &[]).open("main", &[]);
+    sections::write(report, &mut out);
+    out.close().close().close();
+    format!("<!DOCTYPE html>\n{}\n", out.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Reading;
+    use crate::scenario::{Kind, Options, StackChoice, run};
+    use std::sync::Arc;
+
+    fn small_report() -> RunReport {
+        let options = Options {
+            scenarios: Kind::ALL.to_vec(),
+            stacks: StackChoice::Both,
+            users: 5,
+            orders: 4,
+            operations: Some(300),
+            seed: 1,
+            difficulty_bits: 2,
+            block_transactions: 64,
+            block_interval_ms: None,
+            rounds: Some(1),
+            quick: true,
+            attribution: true,
+            chain: None,
+            durable: None,
+        };
+        run(&options, &mut |_| {}, &Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn an_interrupted_run_has_a_page_of_what_there_is() {
+        let mut report = small_report();
+        let whole = render(&report);
+        assert!(whole.contains("id=\"figure-latency-reads\"") && !whole.contains("Interrupted"));
+        report.complete = false;
+        report.scenarios[0].latency_ns = None;
+        report.scenarios[1].latency_ns = None;
+        report.scenarios[0].resources.peak_rss_mib = Reading::Unavailable("no <proc>".to_string());
+        report.scenarios[0].ops_per_second = 0.0;
+        report.environment.cpu = "<b>".to_string();
+        let partial = render(&report);
+        for wanted in [
+            "Interrupted: this is what was measured until then.",
+            "not sampled",
+            "unavailable: no &lt;proc&gt;",
+            "There is no picture: 0 has no place on a logarithmic scale",
+            "&lt;b&gt;</data>",
+        ] {
+            assert!(partial.contains(wanted), "{wanted}");
+        }
+        assert!(!partial.contains("id=\"figure-latency-reads\"") && partial.contains("id=\"figure-latency-writes\""));
+        report.scenarios.clear();
+        report.ratios.clear();
+        report.ladder.clear();
+        report.attribution.clear();
+        report.components.clear();
+        let empty = render(&report);
+        assert!(!empty.contains("<svg") && empty.contains("id=\"place\""), "{empty}");
+    }
+}
