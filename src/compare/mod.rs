@@ -191,12 +191,13 @@ fn judge(ratio: &Interval, limit: f64, pairs: usize) -> (Verdict, String) {
     } else if ratio.low > least {
         (Verdict::NoSlower, String::new())
     } else {
-        // An interval narrows with the root of the number of pairs. It must exclude 1 or the limit, whichever is easier.
+        // An interval narrows with the root of the number of pairs. Beyond the limit it must come to exclude 1, within it the limit.
         let half = (ratio.high / ratio.low).ln() / 2.0;
-        let away = ratio.median.ln().abs().max((ratio.median / least).ln());
-        let wanted = (pairs as f64 * (half / away).powi(2)).ceil();
+        let away = if ratio.median < least { -ratio.median.ln() } else { (ratio.median / least).ln() };
+        let wanted = (pairs as f64 * (half / away).powi(2)).ceil().max(pairs as f64 + 1.0);
         let more = if wanted <= 200.0 { format!("about {wanted:.0}") } else { "more than 200".to_string() };
-        let reason = format!("the interval holds both 1 and the limit; {more} pairs might tell");
+        let holds = if ratio.high < 1.0 { "the limit" } else { "both 1 and the limit" };
+        let reason = format!("the interval holds {holds}; {more} pairs might tell");
         (Verdict::CannotTell, reason)
     }
 }
@@ -286,5 +287,8 @@ mod tests {
         // Half the width is ln(1.1 / 0.9) / 2 = 0.1003, the limit is ln(1 / 0.95) = 0.0513 away: 3.83 times as many.
         assert!(judge(&interval(0.9, 1.0, 1.1), 0.05, 10).1.contains("about 39 pairs"));
         assert!(judge(&interval(0.5, 0.97, 2.0), 0.05, 10).1.contains("more than 200 pairs"));
+        // Slower, and nobody knows whether by more than the limit, from which it is 0.0073 away; half the width is 0.0084.
+        let near = judge(&interval(0.949, 0.957, 0.965), 0.05, 12).1;
+        assert!(near.contains("holds the limit; about 16 pairs"), "{near}");
     }
 }
