@@ -184,6 +184,8 @@ fn draw<'a>(lines: impl Iterator<Item = &'a str>, svg: &str, title: &str, unit: 
     let mut options = Options::default();
     options.title = title.to_string();
     options.count_name = unit.to_string();
+    // Percent. A stack that was seen once or twice may be a hundred frames deep, and would make the picture that high.
+    options.min_width = 0.25;
     // Deterministic colours: the same frame looks the same in two graphs.
     options.hash = true;
     // What makes the operations is no part of the scenario.
