@@ -2,7 +2,8 @@
 
 use joulebook::workload::Arrivals;
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 fn joulebook(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_joulebook")).args(args).output().unwrap()
@@ -48,10 +49,34 @@ fn concurrent_clients_are_all_answered() {
     assert!(run["generator_late_ns"].is_null() && run["offered_per_second"].is_null());
 }
 
+/// Ctrl-C stops the clients; what they were answered until then is reported, and the exit code says that it is not all.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_load_reports_what_was_measured() {
+    for kind in ["concurrent", "peak", "capacity"] {
+        // Long enough that nobody waits for its end, on blocks that take a while.
+        let args = ["load", kind, "--seconds", "600", "--difficulty-bits", "20", "--json", "-"];
+        let load = Command::new(env!("CARGO_BIN_EXE_joulebook"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(Command::new("kill").args(["-INT", &load.id().to_string()]).status().unwrap().success());
+        let output = load.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(130), "{kind}: {error}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["complete"], false);
+        sound(&report["runs"][0], 8.0);
+    }
+}
+
 /// What comes is decided by the seed, not by how fast it is answered: that is what makes the loop open.
 #[test]
 fn every_request_of_an_open_loop_is_answered_or_refused() {
-    let report = load(&["peak", "--rate", "20000", "--seconds", "0.3", "--seed", "7"]);
+    let report = load(&["peak", "--rate", "20000", "--seconds", "0.3", "--seed", "7", "--queue", "100000"]);
     let runs = report["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2, "evenly, and in bursts");
     let within = |arrivals: Arrivals| arrivals.take_while(|&time| time < 300_000_000).count() as f64;
@@ -62,7 +87,7 @@ fn every_request_of_an_open_loop_is_answered_or_refused() {
         assert_eq!(number(&run["generator_late_ns"]["samples"]), expected);
         assert_eq!(number(&run["offered_per_second"]), 20_000.0);
         assert!(number(&run["fairness"]) > 0.999, "requests come from clients in turn: {run}");
-        assert_eq!(number(&run["refused_by_queue"]), 0.0, "a queue of 4,096 for 6,000 requests in bursts of 1,000");
+        assert_eq!(number(&run["refused_by_queue"]), 0.0, "the queue has room for all of them");
         // Each latency contains how late its request was sent: nothing is omitted. Three digits are told apart.
         for quantile in ["p50", "p99", "p999", "max"] {
             let [latency, late] = ["latency_ns", "generator_late_ns"].map(|of| number(&run[of][quantile]));

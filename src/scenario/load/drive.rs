@@ -117,7 +117,7 @@ fn ns_since(start: Instant) -> u64 {
 /// Lets clients ask for as long as the plan says, or until the watch is cancelled, and answers everything.
 ///
 /// # Errors
-/// The watch was cancelled while a block was sealed.
+/// The node's sealing failed.
 ///
 /// # Panics
 /// If there are more clients than accounts.
@@ -126,7 +126,8 @@ pub fn drive(plan: &Plan, pace: Pace, watch: &Arc<Watch>) -> Result<Driven, Node
     let params = ChainParams::fixed(*engine.rules(), Target::from_leading_zero_bits(plan.difficulty_bits).to_bits());
     let policy = BlockPolicy { transactions: 65_536, interval: None, plan: Stack::OPTIMIZED.plan };
     let clock = Clock::Simulated { start: 0, step: 1_000 };
-    let mut node = Node::new(engine, next, params, policy, clock, watch.clone(), None);
+    // Its own watch: who cancels stops the clients, and what was taken is still carried out, sealed and reported.
+    let mut node = Node::new(engine, next, params, policy, clock, Arc::new(Watch::new()), None);
     let traders: Vec<Trader> =
         (0..plan.clients).map(|client| Trader::new(plan.population, client, plan.clients)).collect();
     let (to, queue) = sync_channel(plan.queue);
