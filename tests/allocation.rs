@@ -13,6 +13,7 @@ use joulebook::optimized::exchange::{Action, BookId, BookSpec, Exchange, Message
 use joulebook::types::{AccountId, Limits, OrderId, Rules, Side};
 use joulebook::workload::{InitialOrders, Population, Query, Random, Stream};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -139,6 +140,31 @@ fn a_book_says_what_it_allocates() {
     assert!(said < 64 << 10, "{said} bytes");
     handles.into_iter().for_each(|handle| assert_eq!(book.remove(handle).wh, 1));
     assert!(book.is_empty() && book.memory() == said + size_of::<Book>());
+}
+
+/// `Optimized::memory` grows by what the allocator gives, but for the book's arena, which is reserved as a whole: 32 bytes of it are
+/// an order's, or a level's.
+#[test]
+fn an_engine_says_what_it_allocates() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let bytes = |users: u32, orders: u32| {
+        let population = Population { users, orders, seed: 6 };
+        let setup = population.setup(InitialOrders::OffBand);
+        let limits = Limits { accounts: users + 1, orders: 1 << 17 };
+        let before = live_bytes();
+        let mut machine = Machine::new(Rules { limits, ..population.rules(0) });
+        machine.apply(&setup);
+        machine.log = EventLog::default();
+        let allocated = (live_bytes() - before) as f64;
+        let mut levels = BTreeSet::new();
+        Side::BOTH.map(|side| machine.engine.for_each_order(side, |order| drop(levels.insert(order.price))));
+        let of_arena = 32.0 * f64::from(orders + levels.len() as u32);
+        (machine.engine.memory() as f64 - of_arena, allocated)
+    };
+    let (small, accounts, orders) = (bytes(20_000, 10_000), bytes(80_000, 10_000), bytes(20_000, 110_000));
+    let [said, allocated] = [[accounts.0 - small.0, orders.0 - small.0], [accounts.1 - small.1, orders.1 - small.1]];
+    println!("60,000 accounts and 100,000 orders more: {said:.0?} bytes, allocated {allocated:.0?}");
+    assert!(said.iter().zip(&allocated).all(|(said, allocated)| (0.99..1.01).contains(&(said / allocated))));
 }
 
 #[test]

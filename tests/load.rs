@@ -25,8 +25,9 @@ fn number(value: &Value) -> f64 {
 
 fn sound(run: &Value, clients: f64) {
     let figure = |name: &str| number(&run[name]);
-    assert!(figure("requests") > 0.0 && figure("accepted") > 0.0 && figure("trades") > 0.0, "{run}");
-    assert!(figure("accepted") <= figure("requests"), "{run}");
+    assert!(figure("requests") > 0.0 && figure("accepted") > 0.0, "{run}");
+    let rejects: f64 = run["rejects"].as_object().unwrap().values().map(number).sum();
+    assert_eq!(figure("accepted") + rejects, figure("requests"), "accepted or refused with a reason: {run}");
     assert!(figure("verified_commands") > 0.0 && figure("verified_commands") <= figure("requests"), "{run}");
     assert!(figure("blocks") > 0.0, "{run}");
     let fairness = figure("fairness");
@@ -45,6 +46,7 @@ fn concurrent_clients_are_all_answered() {
     assert_eq!((&report["kind"], &report["complete"]), (&"concurrent".into(), &true.into()));
     let run = &report["runs"][0];
     sound(run, 5.0);
+    assert!(number(&run["trades"]) > 0.0);
     assert_eq!(number(&run["refused_by_queue"]), 0.0, "a client of a closed loop waits");
     assert!(run["generator_late_ns"].is_null() && run["offered_per_second"].is_null());
 }
@@ -53,16 +55,18 @@ fn concurrent_clients_are_all_answered() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_load_reports_what_was_measured() {
-    for kind in ["concurrent", "peak", "capacity"] {
+    for kind in ["concurrent", "peak", "capacity", "stress", "soak"] {
         // Long enough that nobody waits for its end, on blocks that take a while.
-        let args = ["load", kind, "--seconds", "600", "--difficulty-bits", "20", "--json", "-"];
+        let rate = if kind == "soak" { "20000" } else { "" };
+        let args = ["load", kind, "--seconds", "600", "--difficulty-bits", "20", "--users", "2000", "--json", "-"];
+        let args = [&args[..], &["--rate", rate][..if rate.is_empty() { 0 } else { 2 }]].concat();
         let load = Command::new(env!("CARGO_BIN_EXE_joulebook"))
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(900));
         assert!(Command::new("kill").args(["-INT", &load.id().to_string()]).status().unwrap().success());
         let output = load.wait_with_output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -70,6 +74,14 @@ fn an_interrupted_load_reports_what_was_measured() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["complete"], false);
         sound(&report["runs"][0], 8.0);
+        assert_eq!(
+            kind == "stress",
+            number(&report["runs"][0]["trades"]) == 0.0,
+            "who builds a market up does not trade"
+        );
+        if kind == "soak" {
+            assert!(!report["soak"]["samples"].as_array().unwrap().is_empty(), "{}", report["soak"]);
+        }
     }
 }
 
@@ -126,6 +138,67 @@ fn a_capacity_plan_concludes() {
     let growth = capacity["growth"].as_array().unwrap();
     assert_eq!(growth.len(), 4);
     assert!(growth.iter().all(|size| number(&size["ns_per_command"]) > 0.0));
+    let bytes: Vec<f64> = growth.iter().map(|size| number(&size["engine_bytes"])).collect();
+    assert!(bytes.windows(2).all(|pair| pair[1] > 2.0 * pair[0]), "ten times the market takes more: {bytes:?}");
+    let books = capacity["books"].as_array().unwrap();
+    assert_eq!(books.iter().map(|size| number(&size["books"])).collect::<Vec<_>>(), [1.0, 8.0, 64.0, 1_000.0]);
+    assert!(books.iter().all(|size| number(&size["ns_per_message"]) > 0.0 && number(&size["bytes_per_book"]) > 1e3));
+}
+
+#[test]
+fn a_full_market_refuses_by_name_changes_nothing_and_trades_on() {
+    let args = ["stress", "--users", "500", "--orders-max", "20000", "--seconds", "0.2", "--clients", "3"];
+    let report = load(&args);
+    let (run, stress) = (&report["runs"][0], &report["stress"]);
+    sound(run, 3.0);
+    let stretches = stress["stretches"].as_array().unwrap();
+    let what: Vec<&str> = stretches.iter().map(|stretch| stretch["what"].as_str().unwrap()).collect();
+    assert_eq!(what, [&["filling"; 10][..], &["refusing", "trading"]].concat());
+    let figure = |at: usize, name: &str| number(&stretches[at][name]);
+    let open: Vec<f64> = (0..12).map(|at| figure(at, "open_orders")).collect();
+    for (part, open) in (1..=10).zip(&open) {
+        assert!((0.0..512.0).contains(&(open - 2_000.0 * f64::from(part))), "part {part} ends with {open} orders");
+    }
+    assert_eq!((open[9], open[10]), (20_000.0, 20_000.0), "full, and full while it refuses");
+    let refused = |at: usize| stretches[at]["rejects"].as_object().unwrap();
+    let total = |at: usize| refused(at).values().map(number).sum::<f64>();
+    assert_eq!(total(10), figure(10, "requests"), "nothing is accepted while it refuses");
+    assert_eq!(refused(10).keys().collect::<Vec<_>>(), ["account-limit", "order-limit"]);
+    assert!(total(11) < figure(11, "requests"), "it trades on");
+    assert!((0..9).all(|at| refused(at).keys().eq(["account-limit"])), "the limit of orders is not reached before");
+    assert!(figure(10, "p50_ns") > 0.0 && figure(10, "p50_ns") <= figure(10, "p99_ns"));
+    assert_eq!(stress["digest_while_refusing"].as_str().unwrap().len(), 64);
+    assert!(
+        stress["says"]
+            .as_str()
+            .unwrap()
+            .starts_with("at its limit it refused everything by name (account-limit, order-limit)")
+    );
+    if cfg!(target_os = "linux") {
+        assert!(number(&stress["bytes_per_order"]["value"]) > 30.0, "{stress}");
+        assert!(number(&stress["bytes_per_account"]["value"]) > 100.0, "{stress}");
+    }
+}
+
+#[test]
+fn a_soak_samples_and_says_whether_memory_grows() {
+    let report = load(&["soak", "--rate", "20000", "--seconds", "1.5", "--users", "100", "--orders", "100"]);
+    let soak = &report["soak"];
+    let samples = soak["samples"].as_array().unwrap();
+    assert!((10..=200).contains(&samples.len()), "{}", samples.len());
+    let column = |name: &str| samples.iter().map(|sample| number(&sample[name])).collect::<Vec<f64>>();
+    assert!(column("seconds").is_sorted() && column("requests").is_sorted());
+    let run = &report["runs"][0];
+    sound(run, 8.0);
+    assert!(*column("requests").last().unwrap() <= number(&run["requests"]));
+    assert!(column("latency_max_ns").iter().all(|&ns| ns <= number(&run["latency_ns"]["max"])));
+    if cfg!(target_os = "linux") {
+        assert!(column("resident_mib").iter().all(|&mib| mib > 1.0));
+        let trend = &soak["resident_mib_per_hour"];
+        let [slope, low, high] = ["slope", "low", "high"].map(|name| number(&trend[name]));
+        assert!(low <= slope && slope <= high, "{trend}");
+        assert!(soak["says"].as_str().unwrap().contains("MiB in 1 s, too short to say it by the hour"), "{soak}");
+    }
 }
 
 #[test]
@@ -139,6 +212,8 @@ fn what_makes_no_sense_is_refused() {
         (&["concurrent", "--orders", "50", "--orders-max", "50"], "--orders is 50, but"),
         (&["overload"], "invalid value 'overload'"),
         (&["peak", "--rate=-5"], "--rate is -5, but"),
+        (&["soak", "--rate=0"], "--rate is 0, but"),
+        (&["stress", "--users", "100"], "--users is 100, but to fill the market"),
     ] {
         let output = joulebook(&[&["load"], args].concat());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

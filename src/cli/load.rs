@@ -27,6 +27,13 @@ Examples:
       200,000 requests a second, evenly, and in bursts of ten times as many
   joulebook load capacity --json capacity.json
       steps of offered load, the knee, what a trade costs, growth
+  joulebook load stress
+      a million users fill the market with ten million orders, until its
+      limit refuses what comes, by name; then they go on trading
+      (needs 2 GB of memory; --users 10000 --orders-max 100000 is a small one)
+  joulebook load soak --seconds 600
+      ten minutes at half of what goes through: does memory grow?
+      Ctrl-C ends it early and reports what was measured
 
 Exit codes: 0 done, 1 engine and baseline differ, 2 bad usage, 130 interrupted.";
 
@@ -38,22 +45,23 @@ pub struct Load {
     /// Clients, 1 to 1,000
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     clients: u32,
-    /// Accounts that trade, 2 to 1,000,000; each client has its share
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
-    users: u32,
-    /// Orders that rest at the start
-    #[arg(long, default_value_t = 1_000)]
-    orders: u32,
-    /// Orders that the market lets rest; what comes then is refused, 1 to 16,777,216
-    #[arg(long, default_value_t = 1 << 22, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
-    orders_max: u32,
+    /// Accounts that trade, 2 to 1,000,000; each client has its share [default: 1,000; 1,000,000 for `stress`]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    users: Option<u32>,
+    /// Orders that rest at the start [default: 1,000; none for `stress`]
+    #[arg(long)]
+    orders: Option<u32>,
+    /// Orders that the market lets rest, 1 to 16,777,216; what comes then is refused [default: 4,194,304; 10,000,000 for
+    /// `stress`]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    orders_max: Option<u32>,
     /// Requests that fit the queue, 1 to 1,000,000
     #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
-    /// Seconds of each measurement
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Average requests a second of `peak` [default: a tenth of what a closed loop gets through]
+    /// Seconds of each measurement; of refusing and of trading on, for `stress` [default: 2; 3,600 for `soak`]
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Average requests a second of `peak` and `soak` [default: a tenth, and half, of what a closed loop gets through]
     #[arg(long)]
     rate: Option<f64>,
     /// Seed of what clients ask, and when
@@ -75,6 +83,10 @@ enum Kind {
     Peak,
     /// Throughput against offered load, the knee, what a million trades cost, growth with the market
     Capacity,
+    /// Fill the market until its limit refuses, then trade on: memory and time per order, and what a refusal costs
+    Stress,
+    /// An even load for an hour, or as long as you say: does memory grow?
+    Soak,
 }
 
 impl Load {
@@ -87,16 +99,33 @@ impl Load {
             Kind::Concurrent => LoadKind::Concurrent,
             Kind::Peak => LoadKind::Peak,
             Kind::Capacity => LoadKind::Capacity,
+            Kind::Stress => LoadKind::Stress,
+            Kind::Soak => LoadKind::Soak,
         };
-        let Load { clients, users, orders, orders_max, queue, seconds, rate, seed, difficulty_bits, .. } = *self;
-        let options =
-            LoadOptions { kind, clients, users, orders, orders_max, queue, seconds, rate, seed, difficulty_bits };
+        let (users, orders, orders_max) = match kind {
+            LoadKind::Stress => (1_000_000, 0, 10_000_000),
+            _ => (1_000, 1_000, 1 << 22),
+        };
+        let seconds = if kind == LoadKind::Soak { 3_600.0 } else { 2.0 };
+        let Load { clients, queue, rate, seed, difficulty_bits, .. } = *self;
+        let options = LoadOptions {
+            kind,
+            clients,
+            users: self.users.unwrap_or(users),
+            orders: self.orders.unwrap_or(orders),
+            orders_max: self.orders_max.unwrap_or(orders_max),
+            queue,
+            seconds: self.seconds.unwrap_or(seconds),
+            rate,
+            seed,
+            difficulty_bits,
+        };
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
         let report = run_load(&options, &mut |doing| bar.set_message(doing.to_string()), &watch);
         bar.finish_and_clear();
         let report = report.map_err(|error| match error {
-            ScenarioError::Differs { .. } => Failure::refused(error),
+            ScenarioError::Differs { .. } | ScenarioError::Books(_) => Failure::refused(error),
             _ => Failure::usage(error),
         })?;
         if to_stdout {

@@ -12,6 +12,7 @@ mod resources;
 mod rounds;
 mod signed_rank;
 mod stage;
+mod trend;
 pub mod verdict;
 
 pub use date::utc_now;
@@ -19,7 +20,8 @@ pub use fairness::jain_index;
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
-pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss};
+pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss, rss_mib};
 pub use rounds::{Interval, median, median_interval};
 pub use signed_rank::{pairs_needed, shift_interval};
 pub use stage::{PerStage, Stage, StageTimes};
+pub use trend::{TREND_POINTS_MIN, Trend, trend};

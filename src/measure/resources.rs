@@ -38,17 +38,30 @@ pub fn reset_peak_rss() -> Result<(), String> {
 /// # Errors
 /// Where the system does not offer it, in words.
 pub fn peak_rss_mib() -> Result<f64, String> {
+    status_mib("VmHWM")
+}
+
+/// Resident set of this process now, in MiB.
+///
+/// # Errors
+/// Where the system does not offer it, in words.
+pub fn rss_mib() -> Result<f64, String> {
+    status_mib("VmRSS")
+}
+
+/// A line of `/proc/self/status` that is in kB, in MiB.
+fn status_mib(name: &str) -> Result<f64, String> {
     if !cfg!(target_os = "linux") {
         return Err(not_linux());
     }
     let status = fs::read_to_string("/proc/self/status").map_err(|error| format!("/proc/self/status: {error}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<f64>().ok());
-    kib.map(|kib| kib / 1024.0).ok_or_else(|| "/proc/self/status has no VmHWM".to_string())
+    kib.map(|kib| kib / 1024.0).ok_or_else(|| format!("/proc/self/status has no {name}"))
 }
 
 fn not_linux() -> String {
-    format!("the peak resident set is read from Linux's /proc, and this is {}", std::env::consts::OS)
+    format!("the resident set is read from Linux's /proc, and this is {}", std::env::consts::OS)
 }
 
 /// The CPU as the system names it, or its architecture where it has no name.

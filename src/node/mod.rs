@@ -22,6 +22,7 @@ pub use station::{BlockSink, ClosedBlock, NodeError, Seal, SealStation, SealTota
 use crate::block::ChainParams;
 use crate::command::{Batch, Command};
 use crate::engine::{AccountRecord, Engine};
+use crate::event::EventLog;
 use crate::measure::{Off, Probe, Stage};
 use crate::seal::Watch;
 use crate::types::{AccountId, Sequence, TimeNs};
@@ -146,6 +147,20 @@ impl<E: Engine, P: Probe> Node<E, P> {
     /// # Errors
     /// The sealing of a block failed or was cancelled; the node must not be used any more then.
     pub fn submit(&mut self, commands: &[Command], operations: u32) -> Result<(), NodeError> {
+        self.submit_and_see(commands, operations, |_, _| ())
+    }
+
+    /// As [`submit`](Self::submit). `see` gets the log in which the last outcomes, so many, are those of the commands that were just
+    /// carried out: at once, and before the block may close. It is called in the order of the commands.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_and_see(
+        &mut self,
+        commands: &[Command],
+        operations: u32,
+        mut see: impl FnMut(&EventLog, usize),
+    ) -> Result<(), NodeError> {
         P::turn();
         let time = self.clock.read(self.next);
         self.close_if_old(time)?;
@@ -154,7 +169,9 @@ impl<E: Engine, P: Probe> Node<E, P> {
         }
         let mut rest = commands;
         while !rest.is_empty() {
-            rest = &rest[self.fill(rest, time)..];
+            let now = self.fill(rest, time);
+            see(&self.filling.body.log, now);
+            rest = &rest[now..];
             self.close_if_full()?;
         }
         Ok(())

@@ -42,6 +42,16 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// Bytes that are allocated.
+    pub fn memory(&self) -> usize {
+        fn of<T>(column: &Vec<T>) -> usize {
+            column.capacity() * size_of::<T>()
+        }
+        let tokens: usize = self.tokens.iter().map(of).sum();
+        let lists = of(&self.addresses) + of(&self.is_changed) + of(&self.changed);
+        size_of::<Self>() + tokens + lists + self.by_address.allocation_size()
+    }
+
     #[inline(always)]
     fn mark(&mut self, account: AccountId) {
         let flag = &mut self.is_changed[account.index()];

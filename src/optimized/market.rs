@@ -5,6 +5,7 @@
 //! functions, its parts pass their arguments through memory, and a command takes a sixth longer.
 
 use super::book::{Band, Book, Tag};
+use super::columns::Columns;
 use super::look_ahead::GROUP;
 use super::market_data::{LEVELS_KEPT, MarketData};
 use super::order_ids::OrderIds;
@@ -165,6 +166,17 @@ impl<L: Ledger> Engine for Market<L> {
 
     fn supply(&self, token: Token) -> u64 {
         self.ledger.supply(token)
+    }
+}
+
+impl Market<Columns> {
+    /// Bytes in use for accounts, orders and levels, without address space that was reserved and never touched.
+    pub fn memory(&self) -> usize {
+        self.ledger.memory()
+            + self.book.memory()
+            + self.ids.memory()
+            + size_of::<MarketStats>()
+            + size_of::<MarketData>()
     }
 }
 

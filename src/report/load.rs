@@ -3,7 +3,9 @@
 use super::format::{count, duration_ns, rate, three_digits};
 use super::text::Page;
 use crate::measure::Reading;
-use crate::scenario::load::{Capacity, LoadReport, LoadRun};
+use crate::measure::Trend;
+use crate::scenario::load::{BooksGrowth, Capacity, Growth, LoadReport, LoadRun, Soak, SoakSample, Stress, Stretch};
+use std::collections::BTreeMap;
 
 /// Lays the report out for a terminal of this many columns (at least 60). `bold` marks headings with ANSI codes.
 pub fn render(report: &LoadReport, columns: u16, bold: bool) -> String {
@@ -47,6 +49,12 @@ pub fn render(report: &LoadReport, columns: u16, bold: bool) -> String {
     if let Some(capacity) = &report.capacity {
         conclusion(&page, capacity, &mut out);
     }
+    if let Some(stress) = &report.stress {
+        filled(&page, stress, &mut out);
+    }
+    if let Some(soak) = &report.soak {
+        grown(&page, soak, &mut out);
+    }
     out
 }
 
@@ -71,11 +79,12 @@ fn row(run: &LoadRun) -> Vec<String> {
 /// What was done, so that nobody has to believe a rate.
 fn proof(run: &LoadRun) -> String {
     format!(
-        "{}: {} requests, {} accepted, {} trades, {} blocks, {} orders rest, state {}; the worst client's p99 is {:.2} times the \
+        "{}: {} requests, {} accepted{}, {} trades, {} blocks, {} orders rest, state {}; the worst client's p99 is {:.2} times the \
          median client's; CPU {}. The first {} commands gave the same state on the baseline.",
         run.pace,
         count(run.requests),
         count(run.accepted),
+        refusals(&run.rejects),
         count(run.trades),
         count(run.blocks),
         count(run.open_orders.into()),
@@ -114,10 +123,113 @@ fn conclusion(page: &Page, capacity: &Capacity, out: &mut String) {
         out,
     );
     if !capacity.growth.is_empty() {
-        let header = ["accounts", "orders", "a command, engine alone"];
-        let row = |growth: &crate::scenario::load::Growth| {
-            vec![count(growth.users.into()), count(growth.orders.into()), duration_ns(growth.ns_per_command)]
+        let header = ["accounts", "orders", "a command, engine alone", "engine's memory"];
+        let row = |growth: &Growth| {
+            let size = [growth.users, growth.orders].map(|number| count(number.into()));
+            let cost = [duration_ns(growth.ns_per_command), mib(growth.engine_bytes as f64 / f64::from(1 << 20))];
+            [size, cost].concat()
         };
         out.push_str(&page.table(&header, capacity.growth.iter().map(row).collect(), &[]));
+    }
+    if !capacity.books.is_empty() {
+        let header = ["books", "a message, exchange alone", "a book's memory"];
+        let row = |books: &BooksGrowth| {
+            let memory = format!("{} KiB", count(books.bytes_per_book >> 10));
+            vec![count(books.books.into()), duration_ns(books.ns_per_message), memory]
+        };
+        out.push_str(&page.table(&header, capacity.books.iter().map(row).collect(), &[]));
+    }
+}
+
+fn filled(page: &Page, stress: &Stress, out: &mut String) {
+    page.heading("Filling the market", out);
+    let header = ["", "orders then", "requests", "refused", "answered", "p50", "p99", "p99.9", "resident set"];
+    let row = |stretch: &Stretch| {
+        let time = |ns: u64| duration_ns(ns as f64);
+        vec![
+            stretch.what.clone(),
+            count(stretch.open_orders.into()),
+            count(stretch.requests),
+            count(stretch.rejects.values().sum()),
+            rate(stretch.answered_per_second),
+            time(stretch.p50_ns),
+            time(stretch.p99_ns),
+            time(stretch.p999_ns),
+            stretch.resident_mib.map_or("unavailable".to_string(), mib),
+        ]
+    };
+    out.push_str(&page.table(&header, stress.stretches.iter().map(row).collect(), &[0]));
+    for what in ["filling", "refusing", "trading"] {
+        let mut rejects = BTreeMap::new();
+        for stretch in stress.stretches.iter().filter(|stretch| stretch.what == what) {
+            stretch.rejects.iter().for_each(|(reason, count)| *rejects.entry(reason.clone()).or_default() += count);
+        }
+        if !rejects.is_empty() {
+            page.paragraph(&format!("While {what}{}.", refusals(&rejects)), out);
+        }
+    }
+    let state =
+        stress.digest_while_refusing.as_ref().map_or(String::new(), |digest| format!(" (state {})", &digest[..16]));
+    page.paragraph(
+        &format!(
+            "The market may hold {} orders: {}{state}. The parts leave out the pauses in which the state was digested, which the row \
+             above has.", count(stress.orders_max.into()), stress.says), out);
+    page.paragraph(
+        &format!(
+            "Of the resident set, an account takes {} and a resting order {}.",
+            bytes(&stress.bytes_per_account),
+            bytes(&stress.bytes_per_order)
+        ),
+        out,
+    );
+}
+
+fn grown(page: &Page, soak: &Soak, out: &mut String) {
+    page.heading("Memory over time", out);
+    let header = ["after", "requests", "orders", "resident set", "longest wait"];
+    let row = |sample: &SoakSample| {
+        vec![
+            duration_ns(1e9 * sample.seconds),
+            count(sample.requests),
+            count(sample.open_orders.into()),
+            sample.resident_mib.map_or("unavailable".to_string(), mib),
+            duration_ns(sample.latency_max_ns as f64),
+        ]
+    };
+    // All samples are in the JSON report.
+    let some = soak.samples.iter().step_by(soak.samples.len().div_ceil(10).max(1));
+    out.push_str(&page.table(&header, some.map(row).collect(), &[]));
+    let orders = soak.open_orders_per_hour.map_or(String::new(), |Trend { slope, low, high, .. }| {
+        format!(" Orders that rest: {slope:+.0} an hour ({low:+.0} to {high:+.0}).")
+    });
+    page.paragraph(
+        &format!(
+            "After {}, {}.{orders} A line by Theil and Sen through means of stretches; what comes before is warm-up.",
+            duration_ns(1e9 * soak.warm_up_seconds),
+            soak.says
+        ),
+        out,
+    );
+}
+
+/// What the market refused, by reason, most often first; nothing if it refused nothing.
+fn refusals(rejects: &BTreeMap<String, u64>) -> String {
+    if rejects.is_empty() {
+        return String::new();
+    }
+    let mut rejects: Vec<(&String, &u64)> = rejects.iter().collect();
+    rejects.sort_by(|one, other| other.1.cmp(one.1));
+    let each: Vec<String> = rejects.iter().map(|(reason, number)| format!("{} {reason}", count(**number))).collect();
+    format!(", refused: {}", each.join(", "))
+}
+
+fn mib(mib: f64) -> String {
+    format!("{} MiB", three_digits(mib))
+}
+
+fn bytes(reading: &Reading) -> String {
+    match reading {
+        Reading::Value(bytes) => format!("{bytes:.0} bytes"),
+        Reading::Unavailable(reason) => format!("(unavailable: {reason})"),
     }
 }

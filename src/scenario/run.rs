@@ -1,6 +1,7 @@
 //! Runs scenarios: interleaved rounds of every stack, a latency pass, the comparison of what they did, the ladder.
 
 use super::attribution::attribute;
+use super::books::BooksError;
 use super::components::{bottleneck, dearest_first, reads_component, settlement_components};
 use super::durable::Journals;
 use super::environment::environment;
@@ -67,6 +68,9 @@ pub enum ScenarioError {
     /// A node failed.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Numbers of shards did not do the same.
+    #[error(transparent)]
+    Books(#[from] BooksError),
 }
 
 /// Runs the scenarios that `options` ask for. When `watch` is cancelled, returns what was measured until then, marked incomplete.

@@ -22,4 +22,4 @@ pub use population::{InitialOrders, Population};
 pub use queries::Query;
 pub use random::Random;
 pub use streams::{Op, Stream};
-pub use trader::Trader;
+pub use trader::{Habit, Trader};

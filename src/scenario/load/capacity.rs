@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::event::EventLog;
 use crate::measure::median;
 use crate::optimized::Optimized;
-use crate::scenario::Reading;
+use crate::scenario::{BooksOptions, Reading, run_books};
 use crate::seal::Watch;
 use crate::workload::{Arrivals, Population, Stream};
 use serde::Serialize;
@@ -32,8 +32,10 @@ pub struct Capacity {
     pub knee: Knee,
     /// CPU seconds of the whole process for a million trades, in the closed loop.
     pub cpu_seconds_per_million_trades: Reading,
-    /// How the time of a command grows with accounts and orders, the engine alone.
+    /// How time and memory grow with accounts and orders, the engine alone.
     pub growth: Vec<Growth>,
+    /// How they grow with books, the exchange alone, on one core.
+    pub books: Vec<BooksGrowth>,
 }
 
 /// Offered load, and what came of it.
@@ -72,6 +74,19 @@ pub struct Growth {
     pub orders: u32,
     /// Time of a command of the `writes` stream, in ns: the median of five rounds on one thread.
     pub ns_per_command: f64,
+    /// Bytes of the engine at the start, as it says itself.
+    pub engine_bytes: u64,
+}
+
+/// Time of a message in an exchange of many books, matching only.
+#[derive(Clone, Debug, Serialize)]
+pub struct BooksGrowth {
+    /// Books.
+    pub books: u32,
+    /// Time of a message, in ns: the median of rounds.
+    pub ns_per_message: f64,
+    /// Bytes of a book.
+    pub bytes_per_book: u64,
 }
 
 /// Plays the closed loop, the steps, and markets of growing size. Each step starts afresh.
@@ -121,8 +136,21 @@ pub fn capacity(
         say(&format!("a market with {users} accounts and {orders} orders"));
         growth.push(grown(users, orders, plan.population.seed));
     }
+    let books = grown_books(plan.population.seed, say, watch)?;
     let knee = knee(&steps);
-    Ok(Capacity { closed_loop_per_second, steps, knee, cpu_seconds_per_million_trades, growth })
+    Ok(Capacity { closed_loop_per_second, steps, knee, cpu_seconds_per_million_trades, growth, books })
+}
+
+fn grown_books(seed: u64, say: &mut dyn FnMut(&str), watch: &Watch) -> Result<Vec<BooksGrowth>, ScenarioError> {
+    let (books, shards) = (vec![1, 8, 64, 1_000], vec![1]);
+    let options = BooksOptions { books, shards, messages: 2_000_000, batch: 8_192, seed, rounds: None, quick: true };
+    let report = run_books(&options, &mut |progress| say(progress.doing), watch)?;
+    let growth = report.results.iter().map(|result| BooksGrowth {
+        books: result.books,
+        ns_per_message: result.ns_per_message,
+        bytes_per_book: result.bytes_per_book,
+    });
+    Ok(growth.collect())
 }
 
 /// The rule, over steps in rising order.
@@ -163,6 +191,7 @@ fn grown(users: u32, orders: u32, seed: u64) -> Growth {
     let mut engine = Optimized::new(stream.rules);
     let mut log = EventLog::default();
     engine.apply(Batch { first: 1, time: 0, commands: &stream.setup }, &mut log);
+    let engine_bytes = engine.memory() as u64;
     let mut times: Vec<f64> = (0..5)
         .map(|_| {
             let mut engine = engine.clone();
@@ -176,7 +205,7 @@ fn grown(users: u32, orders: u32, seed: u64) -> Growth {
             start.elapsed().as_nanos() as f64 / COMMANDS as f64
         })
         .collect();
-    Growth { users, orders, ns_per_command: median(&mut times) }
+    Growth { users, orders, ns_per_command: median(&mut times), engine_bytes }
 }
 
 #[cfg(test)]

@@ -3,33 +3,32 @@
 //! ```text
 //! client threads, closed loop --+                                     +-- sealer thread (the node's)
 //! or one generator, open loop --+--> bounded queue --> engine thread --+
-//!                               <----- sequences, per client ---------+-- latency: answered less intended
+//!                               <--- answers, one message -------------+-- latency: answered less intended
+//!                                    per client and batch
 //! ```
 //!
 //! The engine thread takes what waits, up to [`BATCH`], and submits it together: the longer the queue, the larger the batches, so
 //! that load makes it faster. A full queue refuses (open loop) or lets the client wait (closed loop).
 
+use super::clients::{Answer, Answers, Asked, Line, Request, Signals, closed_loop, open_loop};
 use crate::block::{ChainParams, Target};
 use crate::command::{Batch, Command};
 use crate::engine::{Engine, MarketStats, state_digest};
-use crate::event::EventLog;
+use crate::event::{Event, EventLog, Reject};
 use crate::hash::Digest;
 use crate::measure::{LatencyRecorder, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, Node, NodeError, SealTotals, Stack};
 use crate::optimized::Optimized;
 use crate::seal::Watch;
-use crate::workload::{Arrivals, InitialOrders, Population, Trader};
+use crate::workload::{Arrivals, Habit, InitialOrders, Population, Trader};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Most requests that are submitted together.
 const BATCH: usize = 256;
-/// Requests that a client of a closed loop has on their way.
-const WINDOW: usize = 16;
-/// Time between two requests below which the generator does not sleep: it would wake too late.
-const SPIN: Duration = Duration::from_micros(100);
 /// The first commands are kept, to be played again on the baseline.
 pub const KEPT: usize = 100_000;
 
@@ -48,6 +47,8 @@ pub struct Plan {
     pub difficulty_bits: u32,
     /// Orders that the market lets rest.
     pub orders_max: u32,
+    /// What traders are up to at first.
+    pub habit: Habit,
 }
 
 /// When clients ask.
@@ -57,6 +58,20 @@ pub enum Pace {
     Closed,
     /// Requests come when they come, from clients in turn.
     Open(Arrivals),
+}
+
+/// What a batch has come to, for whoever looks on.
+pub struct Moment<'a> {
+    /// When it was answered, in ns from the start.
+    pub at_ns: u64,
+    /// The state behind it.
+    pub engine: &'a Optimized,
+    /// When each of its requests was to be sent, in ns from the start.
+    pub intended: &'a [u64],
+    /// Why each was refused, if it was.
+    pub refused: &'a [Option<Reject>],
+    /// What clients look at.
+    pub signals: &'a Signals,
 }
 
 /// What one client got.
@@ -75,6 +90,8 @@ pub struct Driven {
     pub clients: Vec<Served>,
     /// Requests that a full queue refused.
     pub refused: u64,
+    /// Requests that the market refused.
+    pub rejects: BTreeMap<Reject, u64>,
     /// How late the generator was, in ns, where there was one: what it adds to every latency.
     pub late: LatencyRecorder,
     /// Requests submitted together.
@@ -100,86 +117,104 @@ impl Driven {
     }
 }
 
-struct Request {
-    client: u32,
-    /// When it was to be sent, in ns from the start.
-    intended: u64,
-    command: Command,
+/// A node with the accounts and orders at the start.
+pub struct Ready {
+    node: Node<Optimized>,
+    next: u64,
 }
 
-/// A client's number, and the sequence of its oldest request that was not answered.
-type Answer = (u32, u64);
-
-fn ns_since(start: Instant) -> u64 {
-    start.elapsed().as_nanos() as u64
+impl Ready {
+    /// Its engine.
+    pub fn engine(&self) -> &Optimized {
+        self.node.engine()
+    }
 }
 
-/// Lets clients ask for as long as the plan says, or until the watch is cancelled, and answers everything.
+/// Makes what a plan starts with.
+pub fn prepare(plan: &Plan) -> Ready {
+    let (engine, next) = {
+        let (setup, engine) = setup::<Optimized>(plan);
+        (engine, 1 + setup.len() as u64)
+    };
+    let params = ChainParams::fixed(*engine.rules(), Target::from_leading_zero_bits(plan.difficulty_bits).to_bits());
+    let policy = BlockPolicy { transactions: 65_536, interval: None, plan: Stack::OPTIMIZED.plan };
+    let clock = Clock::Simulated { start: 0, step: 1_000 };
+    // Its own watch: who cancels stops the clients, and what was taken is still carried out, sealed and reported.
+    Ready { node: Node::new(engine, next, params, policy, clock, Arc::new(Watch::new()), None), next }
+}
+
+/// Lets clients ask for as long as the plan says, or until the watch is cancelled, and answers everything. `look_on` sees every batch.
 ///
 /// # Errors
 /// The node's sealing failed.
 ///
 /// # Panics
 /// If there are more clients than accounts.
-pub fn drive(plan: &Plan, pace: Pace, watch: &Arc<Watch>) -> Result<Driven, NodeError> {
-    let (engine, next) = prepared(plan);
-    let params = ChainParams::fixed(*engine.rules(), Target::from_leading_zero_bits(plan.difficulty_bits).to_bits());
-    let policy = BlockPolicy { transactions: 65_536, interval: None, plan: Stack::OPTIMIZED.plan };
-    let clock = Clock::Simulated { start: 0, step: 1_000 };
-    // Its own watch: who cancels stops the clients, and what was taken is still carried out, sealed and reported.
-    let mut node = Node::new(engine, next, params, policy, clock, Arc::new(Watch::new()), None);
+pub fn drive(
+    plan: &Plan,
+    ready: Ready,
+    pace: Pace,
+    watch: &Arc<Watch>,
+    look_on: &mut dyn FnMut(Moment<'_>),
+) -> Result<Driven, NodeError> {
+    let Ready { mut node, next: mut sequence } = ready;
     let traders: Vec<Trader> =
         (0..plan.clients).map(|client| Trader::new(plan.population, client, plan.clients)).collect();
     let (to, queue) = sync_channel(plan.queue);
     let cpu = process_cpu_seconds();
     let start = Instant::now();
+    let signals = Arc::new(Signals::new(start + plan.duration, watch.clone(), plan.habit));
+    let line = |answered| Line { to: to.clone(), answered, start, signals: signals.clone() };
     let (answers, asking) = match pace {
         Pace::Closed => {
-            let (answers, answered): (Vec<Sender<Answer>>, Vec<Receiver<Answer>>) =
-                traders.iter().map(|_| channel()).unzip();
-            let asks = |((client, trader), answered)| {
-                let (to, watch, duration) = (to.clone(), watch.clone(), plan.duration);
-                thread::spawn(move || closed_loop(client, trader, &to, &answered, start, duration, &watch))
+            let asks = |(client, trader)| {
+                let (answer, answered) = channel();
+                let line = line(answered);
+                (answer, thread::spawn(move || closed_loop(client, trader, &line)))
             };
-            let threads: Vec<_> = (0..).zip(traders).zip(answered).map(asks).collect();
-            (answers, threads)
+            (0..).zip(traders).map(asks).unzip()
         }
         Pace::Open(arrivals) => {
             let (answer, answered) = channel();
-            let answers = traders.iter().map(|_| answer.clone()).collect();
-            let (to, watch, duration) = (to.clone(), watch.clone(), plan.duration);
-            let generator =
-                thread::spawn(move || open_loop(arrivals, traders, &to, &answered, start, duration, &watch));
-            (answers, vec![generator])
+            let line = line(answered);
+            let generator = thread::spawn(move || open_loop(arrivals, traders, &line));
+            (vec![answer; plan.clients as usize], vec![generator])
         }
     };
     drop(to);
 
     let mut clients = vec![Served { requests: 0, latency: LatencyRecorder::new() }; plan.clients as usize];
+    let mut outboxes = Outboxes::new(answers);
     let mut batches = LatencyRecorder::new();
-    let (mut commands, mut from) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+    let mut waiting = Waiting::default();
+    let mut refused: Vec<Option<Reject>> = Vec::with_capacity(BATCH);
+    let mut rejects = BTreeMap::new();
     let mut kept = (Vec::with_capacity(KEPT), None);
-    let (mut sequence, mut last) = (next, 0);
-    while take(&queue, &mut commands, &mut from) {
-        node.submit(&commands, commands.len() as u32)?;
-        last = ns_since(start);
+    let mut last = 0;
+    while waiting.take(&queue) {
+        let Waiting { commands, from, intended } = &waiting;
+        refused.clear();
+        node.submit_and_see(commands, commands.len() as u32, |log, count| {
+            refused.extend((log.len() - count..log.len()).map(|index| reason(log.outcome(index))));
+        })?;
+        last = start.elapsed().as_nanos() as u64;
         batches.record(commands.len() as u64);
-        for &(client, intended) in &from {
+        for ((&client, &intended), refused) in from.iter().zip(intended).zip(&refused) {
             let served = &mut clients[client as usize];
             served.requests += 1;
             served.latency.record(last.saturating_sub(intended));
-            // A client that is gone needs no answer.
-            let _ = answers[client as usize].send((client, sequence));
+            outboxes.put(client, (sequence, refused.is_none()));
             sequence += 1;
         }
+        outboxes.send();
+        refused.iter().flatten().for_each(|&reason| *rejects.entry(reason).or_default() += 1);
         if kept.1.is_none() {
-            kept.0.extend_from_slice(&commands);
+            kept.0.extend_from_slice(commands);
             if kept.0.len() >= KEPT {
                 kept.1 = Some(state_digest(node.engine()));
             }
         }
-        commands.clear();
-        from.clear();
+        look_on(Moment { at_ns: last, engine: node.engine(), intended, refused: &refused, signals: &signals });
     }
     let wall_seconds = last as f64 / 1e9;
     let cpu_seconds = process_cpu_seconds().and_then(|now| Ok(now - cpu?));
@@ -194,6 +229,7 @@ pub fn drive(plan: &Plan, pace: Pace, watch: &Arc<Watch>) -> Result<Driven, Node
     Ok(Driven {
         clients,
         refused: asked.refused,
+        rejects,
         late: asked.late.unwrap_or_default(),
         batches,
         wall_seconds,
@@ -205,11 +241,11 @@ pub fn drive(plan: &Plan, pace: Pace, watch: &Arc<Watch>) -> Result<Driven, Node
     })
 }
 
-/// An engine with the accounts and orders at the start, and the next sequence.
-fn prepared(plan: &Plan) -> (Optimized, u64) {
-    let (setup, mut engine) = setup::<Optimized>(plan);
-    engine.take_changed(&mut Vec::new());
-    (engine, 1 + setup.len() as u64)
+fn reason(outcome: &[Event]) -> Option<Reject> {
+    match outcome {
+        [Event::Rejected { reason }] => Some(*reason),
+        _ => None,
+    }
 }
 
 /// The commands that lead to the start, and an engine that has carried them out.
@@ -226,98 +262,65 @@ pub(super) fn setup<E: Engine>(plan: &Plan) -> (Vec<Command>, E) {
     (setup, engine)
 }
 
-/// Waits for a request, and takes with it what else is there. False when all clients are gone.
-fn take(queue: &Receiver<Request>, commands: &mut Vec<Command>, from: &mut Vec<(u32, u64)>) -> bool {
-    let mut push = |request: Request| {
-        commands.push(request.command);
-        from.push((request.client, request.intended));
-        commands.len() < BATCH
-    };
-    let Ok(first) = queue.recv() else { return false };
-    let mut goes_on = push(first);
-    while goes_on {
-        match queue.try_recv() {
-            Ok(request) => goes_on = push(request),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-        }
-    }
-    true
-}
-
-/// What clients know.
+/// Requests that are to be submitted together: what, from whom, and when it was to be sent.
 #[derive(Default)]
-struct Asked {
-    refused: u64,
-    late: Option<LatencyRecorder>,
+struct Waiting {
+    commands: Vec<Command>,
+    from: Vec<u32>,
+    intended: Vec<u64>,
 }
 
-fn closed_loop(
-    client: u32,
-    mut trader: Trader,
-    to: &SyncSender<Request>,
-    answered: &Receiver<Answer>,
-    start: Instant,
-    duration: Duration,
-    watch: &Watch,
-) -> Asked {
-    let mut on_their_way = 0;
-    while start.elapsed() < duration && !watch.is_cancelled() {
-        while on_their_way < WINDOW {
-            if to.send(Request { client, intended: ns_since(start), command: trader.ask() }).is_err() {
-                return Asked::default();
+impl Waiting {
+    /// Waits for a request, and takes with it what else is there. False when all clients are gone.
+    fn take(&mut self, queue: &Receiver<Request>) -> bool {
+        self.commands.clear();
+        self.from.clear();
+        self.intended.clear();
+        let Ok(first) = queue.recv() else { return false };
+        let mut goes_on = self.push(first);
+        while goes_on {
+            match queue.try_recv() {
+                Ok(request) => goes_on = self.push(request),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
-            on_their_way += 1;
         }
-        let Ok((_, first)) = answered.recv() else { break };
-        trader.answered(first);
-        on_their_way -= 1;
-        while let Ok((_, sequence)) = answered.try_recv() {
-            trader.answered(sequence);
-            on_their_way -= 1;
-        }
+        true
     }
-    Asked::default()
+
+    fn push(&mut self, Request { client, intended, command }: Request) -> bool {
+        self.commands.push(command);
+        self.from.push(client);
+        self.intended.push(intended);
+        self.commands.len() < BATCH
+    }
 }
 
-fn open_loop(
-    arrivals: Arrivals,
-    mut traders: Vec<Trader>,
-    to: &SyncSender<Request>,
-    answered: &Receiver<Answer>,
-    start: Instant,
-    duration: Duration,
-    watch: &Watch,
-) -> Asked {
-    let (mut refused, mut late) = (0, LatencyRecorder::new());
-    let clients = traders.len();
-    for (number, intended) in arrivals.enumerate() {
-        if u128::from(intended) >= duration.as_nanos() || watch.is_cancelled() {
-            break;
+/// Answers on their way: a message to a client costs a wake-up, so it gets one a batch.
+struct Outboxes {
+    to: Vec<Sender<Answers>>,
+    answers: Vec<Vec<Answer>>,
+    /// Clients that get something.
+    filled: Vec<u32>,
+}
+
+impl Outboxes {
+    fn new(to: Vec<Sender<Answers>>) -> Self {
+        Outboxes { answers: vec![Vec::new(); to.len()], filled: Vec::new(), to }
+    }
+
+    fn put(&mut self, client: u32, answer: Answer) {
+        let answers = &mut self.answers[client as usize];
+        if answers.is_empty() {
+            self.filled.push(client);
         }
-        let mut now = ns_since(start);
-        while now < intended {
-            let gap = Duration::from_nanos(intended - now);
-            if gap > SPIN {
-                thread::sleep(gap - SPIN / 2)
-            } else {
-                std::hint::spin_loop()
-            }
-            now = ns_since(start);
-        }
-        late.record(now - intended);
-        while let Ok((client, sequence)) = answered.try_recv() {
-            traders[client as usize].answered(sequence);
-        }
-        let client = number % clients;
-        let request = Request { client: client as u32, intended, command: traders[client].ask() };
-        match to.try_send(request) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                traders[client].refused();
-                refused += 1;
-            }
-            Err(TrySendError::Disconnected(_)) => break,
+        answers.push(answer);
+    }
+
+    fn send(&mut self) {
+        for client in self.filled.drain(..) {
+            let answers = std::mem::take(&mut self.answers[client as usize]);
+            // A client that is gone needs no answer.
+            let _ = self.to[client as usize].send((client, answers));
         }
     }
-    Asked { refused, late: Some(late) }
 }

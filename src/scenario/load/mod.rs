@@ -1,14 +1,21 @@
 //! Floor 5: load: clients on threads of their own, a bounded queue, one node.
 //!
-//! `drive` plays one plan; `concurrent`, `peak` and `capacity` are plans and what is concluded from them. What to expect, on two
-//! CPUs that clients, engine and sealer share: a request crosses a queue (some 100 ns on each side), is carried out (40 to 60 ns) and
-//! hashed into a block (some 150 ns); so 2 to 3 million a second at best, an order less than the engine alone, and bound by CPU time.
+//! `drive` plays one plan, `clients` ask; `capacity`, `stress` and `soak` are plans and what is concluded from them. What to expect,
+//! on two CPUs that clients, engine and sealer share: a request crosses a queue (some 100 ns on each side), is carried out (40 to 60
+//! ns) and hashed into a block (some 150 ns); so 2 to 3 million a second at best, an order less than the engine alone, and bound by
+//! CPU time.
 
 mod capacity;
+mod clients;
 mod drive;
+mod soak;
+mod stress;
 
-pub use capacity::{Capacity, Growth, Knee, Step, capacity};
-pub use drive::{Driven, KEPT, Pace, Plan, Served, drive};
+pub use capacity::{BooksGrowth, Capacity, Growth, Knee, Step, capacity};
+pub use clients::{Signals, WINDOW};
+pub use drive::{Driven, KEPT, Moment, Pace, Plan, Ready, Served, drive, prepare};
+pub use soak::{Soak, SoakSample, soak};
+pub use stress::{Stress, Stretch, stress};
 
 use super::environment::environment;
 use super::{Environment, Latency, Reading, ScenarioError};
@@ -17,10 +24,11 @@ use crate::command::Batch;
 use crate::engine::{Engine, state_digest};
 use crate::event::EventLog;
 use crate::hash::to_hex;
-use crate::measure::{jain_index, median};
+use crate::measure::{LatencyRecorder, jain_index, median};
 use crate::seal::Watch;
-use crate::workload::{Arrivals, Population};
+use crate::workload::{Arrivals, Habit, Population};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,9 +46,31 @@ pub enum LoadKind {
     Concurrent,
     /// An open loop at a given average with bursts of ten times as much.
     Peak,
-    /// Steps of offered load up to saturation, the knee, what a trade costs, how time grows with orders and accounts.
+    /// Steps of offered load up to saturation, the knee, what a trade costs, how time and memory grow with the market.
     Capacity,
+    /// Orders that rest until the market's limit refuses, and then on.
+    Stress,
+    /// An even load for long, and whether memory grows.
+    Soak,
 }
+
+impl LoadKind {
+    /// Its name in reports and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LoadKind::Concurrent => "concurrent",
+            LoadKind::Peak => "peak",
+            LoadKind::Capacity => "capacity",
+            LoadKind::Stress => "stress",
+            LoadKind::Soak => "soak",
+        }
+    }
+}
+
+/// An account's money at the start is good for so many orders at least.
+const ORDERS_PER_ACCOUNT: u32 = 5_000;
+/// Seconds of the closed loop that says what goes through, at most, where no rate is given.
+const TRIAL_SECONDS: f64 = 2.0;
 
 /// What a load is asked to do.
 #[derive(Clone, Debug)]
@@ -57,9 +87,9 @@ pub struct LoadOptions {
     pub orders_max: u32,
     /// Requests that fit the queue.
     pub queue: u32,
-    /// Length of a measurement; of a step, for `capacity`.
+    /// Length of a measurement; of a step, for `capacity`; of refusing, and of trading behind it, for `stress`.
     pub seconds: f64,
-    /// Average requests a second of `peak`; `None` for a tenth of what a closed loop gets through.
+    /// Average requests a second of `peak` and `soak`; `None` for a tenth, and half, of what a closed loop gets through.
     pub rate: Option<f64>,
     /// Seed.
     pub seed: u64,
@@ -74,7 +104,7 @@ pub struct LoadReport {
     pub schema: &'static str,
     /// Where it was measured.
     pub environment: Environment,
-    /// What was played: `concurrent`, `peak` or `capacity`.
+    /// What was played: `concurrent`, `peak`, `capacity`, `stress` or `soak`.
     pub kind: &'static str,
     /// Clients.
     pub clients: u32,
@@ -82,14 +112,24 @@ pub struct LoadReport {
     pub users: u32,
     /// Orders at the start.
     pub orders: u32,
+    /// Orders that the market lets rest.
+    pub orders_max: u32,
     /// Requests that fit the queue.
     pub queue: u32,
+    /// Seconds of a measurement that were asked for.
+    pub seconds: f64,
+    /// Difficulty of blocks, in leading zero bits.
+    pub difficulty_bits: u32,
     /// Seed.
     pub seed: u64,
     /// The measurements: one, or a closed loop and then steps.
     pub runs: Vec<LoadRun>,
     /// What a capacity plan concludes.
     pub capacity: Option<Capacity>,
+    /// What came of filling the market.
+    pub stress: Option<Stress>,
+    /// What a long run shows.
+    pub soak: Option<Soak>,
     /// `false` if it was interrupted.
     pub complete: bool,
 }
@@ -107,6 +147,8 @@ pub struct LoadRun {
     pub requests: u64,
     /// Of these, the ones that the market accepted: they are transactions in blocks.
     pub accepted: u64,
+    /// The others, by the market's reason: a cancel of an order that is filled is `unknown-order`.
+    pub rejects: BTreeMap<String, u64>,
     /// Requests that the full queue refused.
     pub refused_by_queue: u64,
     /// From when a request was to be sent until it was answered.
@@ -147,62 +189,81 @@ pub fn run_load(
     watch: &Arc<Watch>,
 ) -> Result<LoadReport, ScenarioError> {
     check(options)?;
-    let mut runs = Vec::new();
-    let mut concluded = None;
     let plan = plan(options);
-    let kind = match options.kind {
+    let LoadOptions { kind, clients, users, orders, orders_max, queue, seconds, difficulty_bits, seed, .. } = *options;
+    let mut report = LoadReport {
+        schema: "joulebook.load.v1",
+        environment: environment(),
+        kind: kind.name(),
+        clients,
+        users,
+        orders,
+        orders_max,
+        queue,
+        seconds,
+        difficulty_bits,
+        seed,
+        runs: Vec::new(),
+        capacity: None,
+        stress: None,
+        soak: None,
+        complete: false,
+    };
+    let runs = &mut report.runs;
+    match kind {
         LoadKind::Concurrent => {
             say("closed loop");
             runs.push(measure(&plan, "closed loop".to_string(), None, Pace::Closed, watch)?);
-            "concurrent"
         }
         LoadKind::Peak => {
-            let rate = match options.rate {
-                Some(rate) => rate,
-                None => {
-                    say("closed loop, for the rate");
-                    let closed = measure(&plan, "closed loop".to_string(), None, Pace::Closed, watch)?;
-                    let rate = closed.answered_per_second / BURST_FACTOR;
-                    runs.push(closed);
-                    rate
-                }
-            };
-            for (name, arrivals) in [
-                ("Poisson", Arrivals::poisson(rate, options.seed)),
-                (
-                    "bursts of 10 times the average",
-                    Arrivals::bursts(rate, BURST_FACTOR, BURST_SHARE, BURST_PERIOD_NS, options.seed),
-                ),
-            ] {
+            let rate = rate(options, &plan, 1.0 / BURST_FACTOR, runs, say, watch)?;
+            let bursts = Arrivals::bursts(rate, BURST_FACTOR, BURST_SHARE, BURST_PERIOD_NS, seed);
+            let paces = [("Poisson", Arrivals::poisson(rate, seed)), ("bursts of 10 times the average", bursts)];
+            for (name, arrivals) in paces {
                 if watch.is_cancelled() {
                     break;
                 }
                 say(name);
                 runs.push(measure(&plan, name.to_string(), Some(rate), Pace::Open(arrivals), watch)?);
             }
-            "peak"
         }
-        LoadKind::Capacity => {
-            concluded = Some(capacity(&plan, &mut runs, say, watch)?);
-            "capacity"
+        LoadKind::Capacity => report.capacity = Some(capacity(&plan, runs, say, watch)?),
+        LoadKind::Stress => {
+            let (run, stress) = stress(&plan, say, watch)?;
+            runs.push(run);
+            report.stress = Some(stress);
         }
-    };
-    let LoadOptions { clients, users, orders, queue, seed, .. } = *options;
-    let (environment, complete) = (environment(), !watch.is_cancelled());
-    let schema = "joulebook.load.v1";
-    Ok(LoadReport {
-        schema,
-        environment,
-        kind,
-        clients,
-        users,
-        orders,
-        queue,
-        seed,
-        runs,
-        capacity: concluded,
-        complete,
-    })
+        LoadKind::Soak => {
+            let rate = rate(options, &plan, 0.5, runs, say, watch)?;
+            if !watch.is_cancelled() {
+                let (run, soak) = soak(&plan, rate, say, watch)?;
+                runs.push(run);
+                report.soak = Some(soak);
+            }
+        }
+    }
+    report.complete = !watch.is_cancelled();
+    Ok(report)
+}
+
+/// The rate that was asked for, or this share of what a closed loop gets through.
+fn rate(
+    options: &LoadOptions,
+    plan: &Plan,
+    share: f64,
+    runs: &mut Vec<LoadRun>,
+    say: &mut dyn FnMut(&str),
+    watch: &Arc<Watch>,
+) -> Result<f64, ScenarioError> {
+    if let Some(rate) = options.rate {
+        return Ok(rate);
+    }
+    say("closed loop, for the rate");
+    let trial = Plan { duration: plan.duration.min(Duration::from_secs_f64(TRIAL_SECONDS)), ..plan.clone() };
+    let closed = measure(&trial, "closed loop".to_string(), None, Pace::Closed, watch)?;
+    let rate = share * closed.answered_per_second;
+    runs.push(closed);
+    Ok(rate)
 }
 
 fn check(options: &LoadOptions) -> Result<(), ScenarioError> {
@@ -220,6 +281,13 @@ fn check(options: &LoadOptions) -> Result<(), ScenarioError> {
     if options.orders >= options.orders_max {
         return wrong("--orders", options.orders.to_string(), "fewer than --orders-max can be there at the start");
     }
+    if options.kind == LoadKind::Stress && options.orders_max / options.users > ORDERS_PER_ACCOUNT {
+        return wrong(
+            "--users",
+            options.users.to_string(),
+            "to fill the market, one is needed for 5,000 of --orders-max",
+        );
+    }
     match options.rate {
         Some(rate) if !(rate > 0.0 && rate <= 1e9) => {
             wrong("--rate", rate.to_string(), "more than 0 and at most a billion requests a second are wanted")
@@ -236,6 +304,7 @@ fn plan(options: &LoadOptions) -> Plan {
         duration: Duration::from_secs_f64(options.seconds),
         difficulty_bits: options.difficulty_bits,
         orders_max: options.orders_max,
+        habit: Habit::Trade,
     }
 }
 
@@ -247,7 +316,17 @@ fn measure(
     how: Pace,
     watch: &Arc<Watch>,
 ) -> Result<LoadRun, ScenarioError> {
-    let driven = drive(plan, how, watch)?;
+    let driven = drive(plan, prepare(plan), how, watch, &mut |_| ())?;
+    conclude(plan, pace, offered_per_second, &driven)
+}
+
+/// What was driven, once its first commands gave the same on the baseline.
+fn conclude(
+    plan: &Plan,
+    pace: String,
+    offered_per_second: Option<f64>,
+    driven: &Driven,
+) -> Result<LoadRun, ScenarioError> {
     let (commands, digest) = &driven.kept;
     let (setup, mut baseline) = drive::setup::<Baseline>(plan);
     let mut log = EventLog::default();
@@ -260,12 +339,12 @@ fn measure(
         let (operations, what) = (commands.len() as u64, "state digest");
         return Err(ScenarioError::Differs { scenario: "load", operations, stack, other, what });
     }
-    Ok(summary(pace, offered_per_second, &driven))
+    Ok(summary(pace, offered_per_second, driven))
 }
 
 fn summary(pace: String, offered_per_second: Option<f64>, driven: &Driven) -> LoadRun {
     let requests = driven.requests();
-    let mut all = crate::measure::LatencyRecorder::new();
+    let mut all = LatencyRecorder::new();
     driven.clients.iter().for_each(|client| all.add(&client.latency));
     let mut p99: Vec<f64> = driven.clients.iter().map(|client| client.latency.at(0.99) as f64).collect();
     let worst = p99.iter().copied().fold(0.0, f64::max);
@@ -276,6 +355,7 @@ fn summary(pace: String, offered_per_second: Option<f64>, driven: &Driven) -> Lo
         answered_per_second: if requests > 0 { requests as f64 / driven.wall_seconds } else { 0.0 },
         requests,
         accepted: driven.sealed.transactions,
+        rejects: driven.rejects.iter().map(|(reason, &count)| (reason.name().to_string(), count)).collect(),
         refused_by_queue: driven.refused,
         latency_ns: super::results::latency_figures(&all),
         generator_late_ns: (!driven.late.is_empty()).then(|| super::results::latency_figures(&driven.late)),
