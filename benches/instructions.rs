@@ -191,7 +191,7 @@ fn main() {
             let Done { operation, operations, digest } = part();
             let hashing = Platform::chosen().name();
             let digest = to_hex(&digest);
-            let line = serde_json::json!({ "name": name, "operation": operation, "operations": operations, "digest": digest, "hashing": hashing });
+            let line = serde_json::json!({ "name": name, "operation": operation, "operations": operations, "digest": digest, "hashing": hashing, "users": POPULATION.users, "orders": POPULATION.orders });
             println!("{line}");
         }
     }

@@ -15,7 +15,7 @@ Parts: matching one-at-a-time tokens leaves merkle state-root search (default: a
 What it cannot show: time, and instructions that this valgrind does not know. Most have no AVX-512 and no SHA-NI, and then
 the hashing kernel is AVX2; the table names it. Caches and branch predictor are valgrind's model, not this CPU's.
 
-  --json FILE     every figure (joulebook.instructions.v1)
+  --json FILE     every figure (joulebook.instructions.v1), for `joulebook run --callgrind FILE`
   --repeat N      count N times, and fail if a part's instructions differ by more than 0.1 % (default 1)
 
 Needs valgrind (apt-get install valgrind), python3 and cargo. Exit status: 0 done, 1 the repetitions differ, 2 bad usage or a
@@ -91,11 +91,11 @@ def cpu():
     return platform.machine()
 
 
-parts, hashing, spread = [], None, {}
+parts, hashing, users, orders, spread = [], None, None, None, {}
 for name in names:
     rounds = [counted(f"{out}/{name}.{round}") for round in range(1, int(repeat) + 1)]
     part = json.load(open(f"{out}/{name}.1.json"))
-    hashing = part.pop("hashing")
+    hashing, users, orders = part.pop("hashing"), part.pop("users"), part.pop("orders")
     instructions = [events["Ir"] for events in rounds]
     spread[name] = (max(instructions) - min(instructions)) / min(instructions)
     first = rounds[0]
@@ -103,6 +103,8 @@ for name in names:
         "instructions": first["Ir"],
         "branches": first["Bc"] + first["Bi"],
         "branch_misses": first["Bcm"] + first["Bim"],
+        "data_reads": first["Dr"],
+        "l1d_read_misses": first["D1mr"],
         "data_accesses": first["Dr"] + first["Dw"],
         "l1d_misses": first["D1mr"] + first["D1mw"],
         "llc_misses": first["DLmr"] + first["DLmw"] + first["ILmr"],
@@ -120,7 +122,7 @@ if target:
     machine = f"{cpu()}, {platform.system()} {platform.machine()}"
     report = {"schema": "joulebook.instructions.v1", "revision": revision, "machine": machine, "valgrind": valgrind}
     with open(target, "w") as file:
-        json.dump(report | {"hashing": hashing, "parts": parts}, file, indent=2)
+        json.dump(report | {"hashing": hashing, "users": users, "orders": orders, "parts": parts}, file, indent=2)
 if int(repeat) > 1:
     print()
     for name, part in spread.items():

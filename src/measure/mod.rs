@@ -12,6 +12,7 @@ mod resources;
 mod rounds;
 mod signed_rank;
 mod stage;
+mod stage_counter;
 mod trend;
 pub mod verdict;
 

@@ -21,6 +21,7 @@ use super::counters::{self, Sample, Scope, Source};
 use super::resources::thread_cpu_ns;
 use super::rounds::median;
 use super::stage::{PerStage, Stage, StageTimes};
+use super::stage_counter::StageCounter;
 use std::cell::{Cell, RefCell};
 
 /// Of so many turns one is looked at, on average.
@@ -30,6 +31,8 @@ const KINDS: [Kind; 8] =
     [Kind::Bare, Kind::Outer, Kind::Bare, Kind::Inner, Kind::Outer, Kind::Bare, Kind::Outer, Kind::Bare];
 /// Rows that are kept at most.
 const ROWS_MAX: usize = 8_192;
+/// The same where counters are read, which takes long.
+const COUNTED_ROWS_MAX: usize = 64;
 /// A row that takes so many times the median of its kind has lost its CPU in between.
 const INTERRUPTED: f64 = 4.0;
 
@@ -63,6 +66,8 @@ pub struct Seen {
     pub times: StageTimes,
     /// What was counted of it meanwhile ([`counters::open`] says what there is).
     pub counted: Sample,
+    /// The same by stage, if that was asked for ([`Sampled::count_stages`]). Its times are worth nothing then.
+    pub stages: Option<Box<PerStage<Sample>>>,
 }
 
 /// Nobody looks.
@@ -104,6 +109,8 @@ enum Kind {
     Bare,
     Outer,
     Inner,
+    /// As [`Inner`](Kind::Inner), but counters are read instead of the clock.
+    Counted,
 }
 
 /// What was seen of some turns in a row.
@@ -143,6 +150,8 @@ struct Found {
     /// In what was rare: ns without a CPU.
     rare_off_cpu_ns: f64,
     random: u64,
+    /// Counts by stage, where that was asked for.
+    counter: Option<Box<StageCounter>>,
 }
 
 /// [`AHEAD`] while a row of this kind is looked at, and when nobody looks.
@@ -154,6 +163,8 @@ const NEVER: u32 = u32::MAX;
 thread_local! {
     /// Turns until one is looked at, plus 1; or one of the constants above. By itself, because most probes ask for nothing else.
     static AHEAD: Cell<u32> = const { Cell::new(NEVER) };
+    /// [`Sampled::count_stages`].
+    static COUNTS_STAGES: Cell<bool> = const { Cell::new(false) };
     /// Opened once a thread.
     static COUNTERS: RefCell<Box<dyn Source>> = RefCell::new(counters::open(Scope::Thread));
     static FOUND: RefCell<Found> = const { RefCell::new(Found::new(0x9e37_79b9_7f4a_7c15)) };
@@ -176,6 +187,7 @@ impl Found {
             rare: PerStage::EMPTY,
             rare_off_cpu_ns: 0.0,
             random,
+            counter: None,
         }
     }
 
@@ -192,26 +204,45 @@ impl Found {
             self.left_of_row = 0;
             self.row.ticks += now - self.row_started;
             self.rows.push(self.row);
-            return if self.rows.len() < ROWS_MAX { self.distance() } else { NEVER };
+            let most = if self.counter.is_some() { COUNTED_ROWS_MAX } else { ROWS_MAX };
+            return if self.rows.len() < most { self.distance() } else { NEVER };
         } else {
             self.left_of_row = self.in_a_row;
-            let kind = KINDS[self.rows.len() % KINDS.len()];
+            let kind = if self.counter.is_some() { Kind::Counted } else { KINDS[self.rows.len() % KINDS.len()] };
             self.row = Row { kind, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
             self.row_started = now;
         }
         self.lap = now;
+        if let Some(counter) = &mut self.counter {
+            counter.turn();
+        }
         match self.row.kind {
             Kind::Bare => BARE,
             Kind::Outer => OUTER,
-            Kind::Inner => INNER,
+            Kind::Inner | Kind::Counted => INNER,
         }
     }
 
     fn lap(&mut self, stage: Stage) {
+        if let Some(counter) = &mut self.counter {
+            return counter.lap(stage);
+        }
         let now = clock::ticks();
         self.row.stages[stage] += now - self.lap;
         self.row.laps[stage] += 1;
         self.lap = now;
+    }
+
+    fn rare_begins(&mut self) {
+        if let Some(counter) = &mut self.counter {
+            counter.begin();
+        }
+    }
+
+    fn rare_is_counted(&mut self, stage: Stage) {
+        if let Some(counter) = &mut self.counter {
+            counter.lap_of_rare(stage);
+        }
     }
 
     fn rare(&mut self, stage: Stage, since: u64, off_cpu_ns: f64) {
@@ -299,6 +330,11 @@ fn tokens_share(outer: &Turn, inner: &Turn, market_ns: f64) -> f64 {
 }
 
 impl Sampled {
+    /// From the next [`start`](Probe::start) on, what is counted on this thread is divided up by stage, or it is not.
+    pub fn count_stages(whether: bool) {
+        COUNTS_STAGES.set(whether);
+    }
+
     /// Whether what a ledger does is to be looked at by [`tokens`](Probe::tokens).
     #[inline(always)]
     pub fn looks_at_tokens() -> bool {
@@ -316,6 +352,7 @@ impl Probe for Sampled {
         let counted_before = COUNTERS.with_borrow_mut(|source| source.read());
         FOUND.with_borrow_mut(|found| {
             *found = Found { in_a_row, counted_before, ..Found::new(found.random) };
+            found.counter = COUNTS_STAGES.get().then(|| Box::new(StageCounter::new(counters::open(Scope::Thread))));
             found.rows.reserve(ROWS_MAX);
             // The first row need not be far: a short run is to show something, too.
             AHEAD.set(OUTER + 1 + found.distance() / TURNS_PER_SAMPLE as u32);
@@ -332,8 +369,9 @@ impl Probe for Sampled {
             let cpu_ns = found.cpu_started.clone().and_then(|started| Ok(thread_cpu_ns()? - started));
             let times = found.times(wall_ns, cpu_ns);
             let counted = COUNTERS.with_borrow_mut(|source| source.read()).since(&found.counted_before);
+            let stages = found.counter.take().map(|counter| Box::new(counter.finish(found.turns)));
             *found = Found::new(found.random);
-            Some(Seen { times, counted })
+            Some(Seen { times, counted, stages })
         })
     }
 
@@ -359,9 +397,11 @@ impl Probe for Sampled {
     }
 
     fn rare<R>(stage: Stage, work: impl FnOnce() -> R) -> R {
+        FOUND.with_borrow_mut(|found| found.rare_begins());
         let cpu = thread_cpu_ns();
         let since = clock::ticks();
         let done = work();
+        FOUND.with_borrow_mut(|found| found.rare_is_counted(stage));
         let wall_ns = clock::ns(clock::ticks() - since);
         let cpu_ns = cpu.and_then(|before| Ok(thread_cpu_ns()? - before));
         let off_cpu_ns = cpu_ns.map_or(0.0, |cpu_ns| (wall_ns - cpu_ns as f64).max(0.0));
@@ -510,6 +550,43 @@ mod tests {
         let times = found.times(5_000.0, Ok(4_000));
         assert!((times.stage_ns[Stage::Match] / clock::ns(1) - 640.0 * 600.0).abs() < 1e-3, "{times:?}");
         assert_eq!(times.stage_ns[Stage::NoCpu], 800.0);
+    }
+
+    /// What the kernel counts, a page fault where fresh memory is touched, comes to the stage that touched it.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn counts_come_to_the_stage_that_caused_them() {
+        use super::super::counters::{Counter, touch_fresh_memory};
+        const FAULTS: usize = 8;
+        Sampled::count_stages(true);
+        Sampled::start(4);
+        for number in 0..600u32 {
+            Sampled::turn();
+            work(100);
+            Sampled::tokens(|| touch_fresh_memory(FAULTS));
+            Sampled::lap(Stage::Match);
+            if number.is_multiple_of(300) {
+                Sampled::rare(Stage::Wait, || touch_fresh_memory(FAULTS));
+            }
+        }
+        Sampled::count_stages(false);
+        let stages = Sampled::finish().unwrap().stages.unwrap();
+        let faults = |stage| stages[stage].scaled(Counter::MinorFaults).map(|scaled| scaled.count);
+        let Some(tokens) = faults(Stage::Tokens) else {
+            println!("not checked: {:?}", counters::open(Scope::Thread).unavailable(Counter::MinorFaults));
+            return;
+        };
+        let [wanted, wanted_of_rare] = [(600 * FAULTS) as f64, (2 * FAULTS) as f64];
+        assert!(tokens >= 0.9 * wanted, "{tokens} faults, where at least {wanted} were caused");
+        assert!(faults(Stage::Match).unwrap() < 0.1 * tokens, "{:?} of {tokens}", faults(Stage::Match));
+        let rare = faults(Stage::Wait).unwrap();
+        assert!(
+            rare >= 0.9 * wanted_of_rare && rare < 0.1 * tokens,
+            "{rare}, where at least {wanted_of_rare} were caused"
+        );
+        assert_eq!(faults(Stage::Events), None);
+        Sampled::start(4);
+        assert!(Sampled::finish().unwrap().stages.is_none(), "it was asked for once");
     }
 
     #[test]

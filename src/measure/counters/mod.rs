@@ -4,9 +4,12 @@
 //! operation ([`per_operation`]). A counter that is not there has a reason in words, and never a zero. Recorded readings come
 //! through the same trait ([`Recorded`]), so that what is made of counters is tested on figures of CPUs that are not here.
 //!
+//! Where there is no PMU, [`Callgrind`] gives what a model of a CPU counted of the same work, from a file.
+//!
 //! `sample` is the arithmetic, `reason` the words for what the kernel answers, `rows` what a report shows, `perf` the kernel's interface
 //! (perf_event_open(2), through the crate `perf-event`), `procfs` what `/proc` counts where that interface is closed.
 
+mod callgrind;
 #[cfg(target_os = "linux")]
 mod perf;
 #[cfg(target_os = "linux")]
@@ -16,6 +19,9 @@ mod reason;
 mod rows;
 mod sample;
 
+pub use callgrind::{Callgrind, CallgrindError, Part};
+#[cfg(all(test, target_os = "linux"))]
+pub(in crate::measure) use perf::tests::touch_fresh_memory;
 pub use rows::{CounterReading, per_operation, summary};
 pub use sample::{Sample, Scaled, Tally};
 

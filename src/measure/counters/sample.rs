@@ -96,6 +96,28 @@ impl Sample {
         }
     }
 
+    /// The same without what another sample counted, of the counters that are in both; at least nothing.
+    pub fn less(&self, other: &Sample) -> Sample {
+        let mut out = *self;
+        for (own, other) in out.0.iter_mut().zip(other.0) {
+            if let (Some(own), Some(other)) = (own, other) {
+                own.count = own.count.saturating_sub(other.count);
+            }
+        }
+        out
+    }
+
+    /// So many times as much.
+    pub fn times(&self, factor: f64) -> Sample {
+        let times = |number: u64| (number as f64 * factor).round() as u64;
+        let mut out = *self;
+        for tally in out.0.iter_mut().flatten() {
+            let Tally { count, enabled_ns, running_ns } = *tally;
+            *tally = Tally { count: times(count), enabled_ns: times(enabled_ns), running_ns: times(running_ns) };
+        }
+        out
+    }
+
     /// A count, for all of the time; `None` if the counter is not available or never ran.
     pub fn scaled(&self, counter: Counter) -> Option<Scaled> {
         self.get(counter)?.scaled()

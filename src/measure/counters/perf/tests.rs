@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Faults at least so many times: writes once into each 2 MiB of memory that was never touched, so that a page is a new one also
 /// where pages are huge.
-pub(in super::super) fn touch_fresh_memory(faults: usize) {
+pub(in crate::measure) fn touch_fresh_memory(faults: usize) {
     const HUGE_PAGE: usize = 2 << 20;
     // Zeroed, and large enough that the allocator asks the system for it.
     let mut fresh = vec![0u8; faults * HUGE_PAGE];
