@@ -157,7 +157,11 @@ fn an_engine_says_what_it_allocates() {
         machine.log = EventLog::default();
         let allocated = (live_bytes() - before) as f64;
         let mut levels = BTreeSet::new();
-        Side::BOTH.map(|side| machine.engine.for_each_order(side, |order| drop(levels.insert(order.price))));
+        for side in Side::BOTH {
+            machine.engine.for_each_order(side, |order| {
+                levels.insert(order.price);
+            });
+        }
         let of_arena = 32.0 * f64::from(orders + levels.len() as u32);
         (machine.engine.memory() as f64 - of_arena, allocated)
     };

@@ -202,6 +202,56 @@ fn every_rung_in_every_scenario_and_one_stack_alone() {
     assert!(!page.contains("id=\"ratios\"") && !page.contains("id=\"ladder\""));
 }
 
+/// Figures that Callgrind counted stand beside the stages' times, on the page and in the JSON.
+#[test]
+fn what_callgrind_counted_stands_beside_the_stages() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, operations: u64, instructions: u64| {
+        serde_json::json!({ "name": name, "operations": operations, "instructions": instructions, "branches": 1_000,
+            "branch_misses": 400, "data_reads": 9_000, "l1d_read_misses": 70, "llc_misses": 3 })
+    };
+    let parts = [part("matching", 4_000, 2_000_000), part("tokens", 6_000, 240_000), part("leaves", 4_000, 6_000_000)];
+    // One kernel that every machine has.
+    let record = serde_json::json!({ "schema": "joulebook.instructions.v1", "revision": "abc", "valgrind": "valgrind-9",
+        "hashing": "portable", "users": 100, "orders": 50, "parts": parts });
+    let path = folder.path().join("counted.json");
+    fs::write(&path, record.to_string()).unwrap();
+    let callgrind = ["--scenario=settlement", "--isa=portable", "--callgrind", path.to_str().unwrap()];
+    let (page, json) = page_and_json(&callgrind);
+    check(&page, &json);
+    let attribution = json["attribution"].as_array().unwrap();
+    let of = attribution.iter().find(|of| of["stack"] == "optimized").unwrap();
+    assert!(of["counted_by"].as_str().unwrap().contains("valgrind-9"), "{of}");
+    let counted: BTreeMap<&str, f64> = of["threads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|thread| thread["stages"].as_array().unwrap())
+        .filter_map(|stage| {
+            let counters = stage["counted"]["counters"].as_array()?;
+            let instructions = counters.iter().find(|row| row["counter"] == "instructions")?;
+            Some((stage["name"].as_str()?, instructions["per_operation"]["value"].as_f64()?))
+        })
+        .collect();
+    // So few operations may end before a batch of them is looked at.
+    let wanted = BTreeMap::from([("leaves", 3_000.0), ("match", 880.0), ("tokens", 120.0)]);
+    assert!(
+        counted.contains_key("leaves") && counted.iter().all(|(stage, each)| wanted[stage] == *each),
+        "{counted:?}"
+    );
+    assert!(page.contains("settlement, optimized: counted per operation, by stage"));
+    // The baseline's stages are other work.
+    let baseline = attribution.iter().find(|of| of["stack"] == "baseline").unwrap();
+    assert!(baseline["counted_by"].is_null());
+    fs::write(&path, "{}").unwrap();
+    let refused = joulebook(folder.path(), &[&SMALL[..], &callgrind].concat());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(2) && said.contains("counted.json is not what profiling/callgrind.sh"),
+        "{said}"
+    );
+}
+
 /// What comes from outside, a folder's name here, is text and nothing else.
 #[test]
 #[cfg(unix)]

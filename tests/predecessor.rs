@@ -192,6 +192,7 @@ fn options(scenarios: &[Kind]) -> Options {
         rounds: Some(2),
         quick: true,
         attribution: false,
+        callgrind: None,
         chain: None,
         durable: None,
     }

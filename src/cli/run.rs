@@ -5,6 +5,7 @@ use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use joulebook::journal::SyncPolicy;
+use joulebook::measure::counters::Callgrind;
 use joulebook::report::{count, render_html, render_json, render_text};
 use joulebook::scenario::{self, DurableChoice, Kind, Options, ScenarioError, StackChoice};
 use joulebook::seal::Watch;
@@ -73,6 +74,9 @@ pub struct Run {
     /// Do not look from inside where the time of baseline and optimized stack goes (some seconds)
     #[arg(long)]
     no_attribution: bool,
+    /// Put what Callgrind counted beside the times of settlement's stages: FILE is what profiling/callgrind.sh --json writes
+    #[arg(long, value_name = "FILE", conflicts_with = "no_attribution")]
+    callgrind: Option<PathBuf>,
     /// Write the report as JSON (joulebook.run.v1) to FILE; "-" is standard output, and the tables go to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -132,7 +136,7 @@ enum Stack {
 }
 
 impl Run {
-    fn options(&self, chain: Option<&Path>, durable: Option<&Path>) -> Options {
+    fn options(&self, chain: Option<&Path>, durable: Option<&Path>, callgrind: Option<Callgrind>) -> Options {
         let scenarios = if self.scenario.is_empty() {
             Kind::ALL.to_vec()
         } else {
@@ -166,6 +170,7 @@ impl Run {
             rounds: self.rounds,
             quick: self.quick,
             attribution: !self.no_attribution,
+            callgrind: callgrind.map(Arc::new),
             chain: chain.map(Path::to_path_buf),
             durable: durable.map(|folder| DurableChoice { folder: folder.to_path_buf(), policy: self.sync }),
         }
@@ -198,7 +203,9 @@ impl Run {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         let [json, html, chain] = self.files(to_stdout)?;
         let durable = self.durable.as_deref().map(TemporaryFolder::create).transpose()?;
-        let options = self.options(chain.as_ref().map(Pending::temporary), durable.as_ref().map(TemporaryFolder::path));
+        let callgrind = self.callgrind.as_deref().map(Callgrind::read).transpose().map_err(Failure::usage)?;
+        let chain_path = chain.as_ref().map(Pending::temporary);
+        let options = self.options(chain_path, durable.as_ref().map(TemporaryFolder::path), callgrind);
         let watch = watch_with_ctrl_c()?;
         let bar = progress_bar();
         let mut progress = |step: scenario::Progress<'_>| {

@@ -16,6 +16,11 @@
 //! 6. **Instructions per cycle**: 1 or more is healthy, less is waiting for memory more often than not (B. Gregg, "CPU Utilization
 //!    is Wrong", 2017); said only if nothing that was counted speaks against it.
 //!
+//! 7. **A model's counts and a measured time**: without cycles, mispredictions and misses of the last cache are set against the time
+//!    that the work took, at an assumed 5 ns a misprediction (15 cycles at 3 GHz) and 80 ns a miss: bad speculation from 10 % on,
+//!    memory from 20 % on, whichever is more. Misses overlap, so for memory that is the most that it can be. Below both, 3
+//!    instructions a ns (one a cycle at 3 GHz) are healthy, and of less it cannot be said what holds them up.
+//!
 //! A back end waits for *memory* if at least one instruction in 1,000 misses the last-level cache (Kim et al., "Thread Cluster
 //! Memory Scheduling", MICRO 2010, call programs above that memory-intensive) or the data TLB, and for the *core* if both were
 //! counted and neither does.
@@ -36,6 +41,10 @@ const STALLED_FRONT_END: f64 = 0.3;
 const STALLED_BACK_END: f64 = 0.5;
 const HEALTHY_IPC: f64 = 1.0;
 const MISSES_PER_INSTRUCTION: f64 = 1e-3;
+const MISPREDICTION_NS: f64 = 5.0;
+const LLC_MISS_NS: f64 = 80.0;
+const MEMORY: f64 = 0.2;
+const HEALTHY_INSTRUCTIONS_PER_NS: f64 = 3.0;
 
 /// What bounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,7 +120,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The counters of a stretch of one thread.
+    /// The counters of a stretch of one thread, or of a model of it.
     pub fn of(span: &Sample) -> Evidence {
         let mut evidence = Evidence::default();
         for counter in Counter::ALL {
@@ -137,7 +146,7 @@ impl Evidence {
 
 /// What bounds it, by the rule at the top of this module.
 pub fn judge(evidence: &Evidence) -> Verdict {
-    let steps = [waiting, kernel, top_down, bad_speculation, stalls, instructions_per_cycle];
+    let steps = [waiting, kernel, top_down, bad_speculation, stalls, instructions_per_cycle, model];
     let (bound, mut words) = steps.iter().find_map(|step| step(evidence)).unwrap_or_else(|| unknown(evidence));
     let by_cpu = !matches!(bound, Bound::Waiting | Bound::Lock | Bound::Disk | Bound::Kernel);
     if let Some(counted) = evidence.counted.filter(|counted| *counted < 0.999 && by_cpu) {
@@ -257,6 +266,38 @@ fn instructions_per_cycle(evidence: &Evidence) -> Step {
             Some((Bound::Unknown, format!("cannot be said: {because}, and these are missing: {missing}")))
         }
     }
+}
+
+fn model(evidence: &Evidence) -> Step {
+    let ns = evidence.wall_ns.filter(|&ns| ns > 0.0)?;
+    let (instructions, cycles) = (evidence.get(Counter::Instructions)?, evidence.get(Counter::Cycles));
+    if cycles.is_some() {
+        return None;
+    }
+    let share = |counter, each: f64| evidence.get(counter).map_or(0.0, |count| count * each / ns);
+    let speculation = share(Counter::BranchMisses, MISPREDICTION_NS);
+    let memory = share(Counter::LlcMisses, LLC_MISS_NS);
+    let pace = instructions / ns;
+    Some(if speculation >= BAD_SPECULATION && speculation >= memory {
+        let misses = evidence.get(Counter::BranchMisses).unwrap_or(0.0);
+        let of = evidence
+            .get(Counter::Branches)
+            .map_or(String::new(), |all| format!(", {} of the branches,", percent(misses / all)));
+        let words =
+            format!("bad speculation: mispredictions{of} take about {} of its time", percent(speculation.min(1.0)));
+        (Bound::BadSpeculation, words)
+    } else if memory >= MEMORY {
+        let words = format!("memory: misses of the last cache take up to {} of its time", percent(memory.min(1.0)));
+        (Bound::Memory, words)
+    } else if pace >= HEALTHY_INSTRUCTIONS_PER_NS {
+        let words = format!("its own instructions: {pace:.1} a ns, and no misprediction or miss holds them up");
+        (Bound::Retiring, words)
+    } else {
+        let words = format!(
+            "cannot be said: {pace:.1} instructions a ns, few misses and mispredictions, and no cycles were counted"
+        );
+        (Bound::Unknown, words)
+    })
 }
 
 /// Memory or core, of a back end that is known to be what bounds it.

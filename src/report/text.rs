@@ -5,7 +5,8 @@ use super::format::{count, duration_ns, kwh, rate, three_digits, times, watt};
 use crate::measure::Interval;
 use crate::node::Stack;
 use crate::scenario::{
-    Attribution, Component, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult, StageShare,
+    Attribution, Component, Counted, DurableSettings, JournalWork, Ratio, Reading, RunReport, Rung, ScenarioResult,
+    StageShare, ThreadTimes,
 };
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -239,16 +240,26 @@ impl Page {
         }
         let header = ["scenario", "stack", "thread", "each", "of that", "looking costs"];
         out.push_str(&self.table(&header, rows, &[0, 1, 2, 4]));
-        for Attribution { scenario, stack, threads, bound_by, .. } in attributions {
+        for Attribution { scenario, stack, threads, bound_by, counted_by, .. } in attributions {
             self.paragraph(&format!("{scenario}, {stack}: bound by {bound_by}."), out);
             for thread in threads {
                 let Some(counted) = &thread.counted else { continue };
-                let there = counted.counters.iter().filter(|row| matches!(row.per_operation, Reading::Value(_)));
-                let rows = counter_rows(&there.cloned().collect::<Vec<_>>());
-                let counters: Vec<String> = rows.iter().map(|[name, figure]| format!("{name} {figure}")).collect();
-                let counters = if counters.is_empty() { "none".to_string() } else { counters.join("; ") };
-                let (name, verdict) = (&thread.name, &counted.verdict.words);
+                let (name, verdict, counters) = (&thread.name, &counted.verdict.words, there(counted));
                 self.paragraph(&format!("The {name} thread: {verdict}. Counted per operation: {counters}."), out);
+            }
+            let row = |thread: &ThreadTimes, stage: &StageShare| {
+                let counted = stage.counted.as_ref()?;
+                let name = format!("{}, {}", thread.name, stage.name);
+                let each = duration_ns(stage.ns_per_operation);
+                Some(vec![name, each, counted.verdict.words.clone(), there(counted)])
+            };
+            let rows: Vec<Vec<String>> =
+                threads.iter().flat_map(|thread| thread.stages.iter().filter_map(|stage| row(thread, stage))).collect();
+            if !rows.is_empty() {
+                let header = ["stage", "each", "what bounds it", "counted per operation"];
+                out.push_str(&self.table(&header, rows, &[0, 2, 3]));
+                let by = counted_by.as_deref().unwrap_or("counted by this CPU");
+                self.paragraph(&format!("Stages of {scenario}, {stack}: {by}."), out);
             }
         }
     }
@@ -274,6 +285,17 @@ impl Page {
         if let Some(bottleneck) = bottleneck {
             self.paragraph(&format!("Bottleneck: {bottleneck}."), out);
         }
+    }
+}
+
+/// What was counted, or why nothing was.
+fn there(counted: &Counted) -> String {
+    let there = counted.counters.iter().filter(|row| matches!(row.per_operation, Reading::Value(_)));
+    let rows = counter_rows(&there.cloned().collect::<Vec<_>>());
+    let counters: Vec<String> = rows.iter().map(|[name, figure]| format!("{name} {figure}")).collect();
+    match counted.counters.first().map(|row| &row.per_operation) {
+        Some(Reading::Unavailable(reason)) if counters.is_empty() => format!("none: {reason}"),
+        _ => counters.join("; "),
     }
 }
 
@@ -374,6 +396,7 @@ mod tests {
             rounds: Some(2),
             quick: true,
             attribution: true,
+            callgrind: None,
             chain: None,
             durable: None,
         };

@@ -6,6 +6,7 @@
 
 use super::player::{Player, Round, Setting, prepare_probed};
 use super::results::{Contender, interval};
+use super::stage_counts::by_cpu;
 use super::{Attribution, Counted, Kind, ScenarioError, StageShare, ThreadTimes};
 use crate::measure::counters::{self, Sample, Scope};
 use crate::measure::verdict::{Evidence, WaitsFor, judge};
@@ -69,16 +70,19 @@ pub fn attribute(
     if sum.sealer.wall_ns > 0.0 {
         threads.push(thread("sealer", "seals blocks while the engine fills the next", &sum.sealer, operations));
     }
-    Ok(Attribution {
+    let mut attribution = Attribution {
         scenario: setting.kind.name().to_string(),
         stack: stack.name.to_string(),
         operations: sum.operations,
         wall_seconds: sum.wall_seconds,
         bound_by: bound_by(&threads),
+        counted_by: None,
         threads,
         cost_of_looking: interval(&ratios),
         pairs: ratios.len() as u32,
-    })
+    };
+    by_cpu(&mut attribution, setting, contender, stream, probed.as_ref())?;
+    Ok(attribution)
 }
 
 /// What the looked-at rounds found, all together.
@@ -136,6 +140,7 @@ fn thread(name: &str, what: &str, times: &StageTimes, operations: f64) -> Thread
         name: name.to_string(),
         ns_per_operation: ns / operations,
         share: ns / times.wall_ns,
+        counted: None,
     };
     let spent = Stage::ALL.into_iter().filter(|&stage| times.stage_ns[stage] > 0.0);
     let mut stages: Vec<StageShare> = spent.map(|stage| share(stage.name(), times.stage_ns[stage])).collect();

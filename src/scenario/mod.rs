@@ -19,6 +19,7 @@ mod player;
 mod results;
 mod run;
 mod sizes;
+mod stage_counts;
 
 pub use books::{BooksError, BooksOptions, run_books};
 pub use books_report::{BooksReport, BooksResult, BooksSettings};

@@ -1,7 +1,9 @@
 //! What a run is asked to do.
 
 use crate::journal::SyncPolicy;
+use crate::measure::counters::Callgrind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The four scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +87,8 @@ pub struct Options {
     pub quick: bool,
     /// Say where the time of baseline and optimized stack goes.
     pub attribution: bool,
+    /// What Callgrind counted, to be put beside the times of the settlement scenario's stages.
+    pub callgrind: Option<Arc<Callgrind>>,
     /// Write the optimized stack's chain of the settlement scenario to this file.
     pub chain: Option<PathBuf>,
     /// Play the optimized stack with a journal, too, in the scenarios that seal blocks.
@@ -100,4 +104,30 @@ pub struct Progress<'a> {
     pub done: u64,
     /// Steps in all.
     pub total: u64,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// All four scenarios on both stacks, in a moment.
+    pub fn small() -> Options {
+        Options {
+            scenarios: Kind::ALL.to_vec(),
+            stacks: StackChoice::Both,
+            users: 100,
+            orders: 50,
+            operations: Some(300),
+            seed: 1,
+            difficulty_bits: 2,
+            block_transactions: 64,
+            block_interval_ms: None,
+            rounds: Some(1),
+            quick: true,
+            attribution: true,
+            callgrind: None,
+            chain: None,
+            durable: None,
+        }
+    }
 }

@@ -299,6 +299,8 @@ pub struct Attribution {
     pub threads: Vec<ThreadTimes>,
     /// The thread that waits least, and what it does, in words.
     pub bound_by: String,
+    /// What counted the stages, where it was not this CPU, in words.
+    pub counted_by: Option<String>,
     /// Wall time of a round that is looked at over that of one that is not, median of the pairs.
     pub cost_of_looking: Interval,
     /// Pairs of rounds, one of each.
@@ -338,6 +340,8 @@ pub struct StageShare {
     pub ns_per_operation: f64,
     /// Share of the thread's wall time.
     pub share: f64,
+    /// What was counted of it: by the CPU, of the engine's thread, or by Callgrind; nothing where neither did.
+    pub counted: Option<Counted>,
 }
 
 impl StageShare {

@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::player::{Round, Setting, prepare};
 use super::results::{Contender, ladder, ratios, scenario_result};
 use super::sizes::Sizes;
+use super::stage_counts::by_callgrind;
 use super::{
     DurableChoice, DurableSettings, Kind, Options, Progress, Reading, RunReport, Settings, StackChoice, chain,
 };
@@ -286,7 +287,15 @@ impl<'a> Runner<'a> {
             for name in self.attributed(kind) {
                 self.step(&format!("{}: {name}, looked at from inside", kind.name()))?;
                 let contender = named(name).expect("it has played");
-                self.report.attribution.push(attribute(setting, contender, stream, self.options.quick)?);
+                let mut attribution = attribute(setting, contender, stream, self.options.quick)?;
+                if let Some(record) = &self.options.callgrind {
+                    let sealed = contender.rounds.iter().filter_map(|round| round.sealed.as_ref());
+                    let hashes: u64 = sealed.map(|sealed| sealed.hashes).sum();
+                    let operations: u64 = contender.rounds.iter().map(|round| round.operations).sum();
+                    let each = hashes as f64 / operations.max(1) as f64;
+                    by_callgrind(&mut attribution, record, self.options, each);
+                }
+                self.report.attribution.push(attribution);
             }
         }
         let optimized = named(Stack::OPTIMIZED.name);

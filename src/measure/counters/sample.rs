@@ -107,6 +107,14 @@ impl Sample {
         out
     }
 
+    /// The same without the counters of which another sample has more.
+    pub fn where_not_below(mut self, other: &Sample) -> Sample {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own = own.filter(|own| other.is_none_or(|other| own.count >= other.count));
+        }
+        self
+    }
+
     /// So many times as much.
     pub fn times(&self, factor: f64) -> Sample {
         let times = |number: u64| (number as f64 * factor).round() as u64;

@@ -50,6 +50,7 @@ mod tests {
             rounds: Some(1),
             quick: true,
             attribution: true,
+            callgrind: None,
             chain: None,
             durable: None,
         };

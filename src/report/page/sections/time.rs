@@ -7,7 +7,7 @@ use super::{names, paragraph};
 use crate::measure::Reading;
 use crate::measure::counters::CounterReading;
 use crate::report::counters::figure as counter_figure;
-use crate::scenario::{Attribution, Component, RunReport, StageShare, ThreadTimes};
+use crate::scenario::{Attribution, Component, Counted, RunReport, StageShare, ThreadTimes};
 
 /// Attributions with their places in the JSON report.
 fn attributions(report: &RunReport) -> impl Iterator<Item = (At, &Attribution)> {
@@ -65,6 +65,49 @@ pub fn write(report: &RunReport, out: &mut Markup) {
             table.write_folded(&format!("Table: {}", table.caption), out);
         }
     }
+    for (at, of) in attributions(report) {
+        let table = stage_table(&at, of);
+        if !table.rows.is_empty() {
+            table.write(out);
+            if let Some(by) = &of.counted_by {
+                paragraph(out, &[Cell::words("Stages were"), at.words("counted_by", by), Cell::words(".")]);
+            }
+        }
+    }
+}
+
+/// A row for each stage of which something was counted, a column for each counter that one of them has.
+fn stage_table(at: &At, of: &Attribution) -> Table {
+    let mut table =
+        Table::new(format!("{}, {}: counted per operation, by stage", of.scenario, of.stack), ["stage", "each"]);
+    let mut stages: Vec<(At, String, &StageShare, &Counted)> = Vec::new();
+    for (at, thread) in threads(at, of) {
+        for (index, stage) in thread.stages.iter().enumerate() {
+            let Some(counted) = &stage.counted else { continue };
+            stages.push((
+                at.under(format!("stages/{index}")),
+                format!("{}, {}", thread.name, stage.name),
+                stage,
+                counted,
+            ));
+        }
+    }
+    let counters = stages.first().map_or(0, |(.., counted)| counted.counters.len());
+    for index in 0..counters {
+        table.head.push(stages[0].3.counters[index].counter.name().to_string());
+    }
+    table.head.push("what bounds it".to_string());
+    for (at, name, stage, counted) in &stages {
+        let mut row = vec![
+            Cell::words(name.clone()),
+            at.figure("ns_per_operation", stage.ns_per_operation, Unit::Nanoseconds).cell,
+        ];
+        let place = |index| at.under(format!("counted/counters/{index}"));
+        row.extend(counted.counters.iter().enumerate().map(|(index, counter)| reading(&place(index), counter)));
+        row.push(at.words("counted/verdict/words", &counted.verdict.words));
+        table.rows.push(row);
+    }
+    table
 }
 
 fn thread_table(report: &RunReport) -> Table {
