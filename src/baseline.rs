@@ -10,6 +10,7 @@ use crate::engine::{
     OrderView, RestoreError, Settlement, apply_to_ledger, escrow_of, fee, insufficient, open_genesis,
 };
 use crate::event::{Event, EventLog, Expiry, Reject};
+use crate::measure::Off;
 use crate::types::{AccountId, Address, OrderId, Rules, SelfTrade, Side, Ticks, TimeInForce, Token, Wh, cost};
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -35,6 +36,8 @@ struct Order {
 }
 
 impl<L: Ledger> Engine for Market<L> {
+    type Probe = L::Probe;
+
     fn new(rules: Rules) -> Self {
         rules.validate().expect("valid market rules");
         let mut ledger = L::new(&rules);
@@ -418,6 +421,8 @@ fn take(balance: &mut u64, token: Token, amount: u64) -> Result<(), Reject> {
 }
 
 impl Ledger for MapLedger {
+    type Probe = Off;
+
     fn new(rules: &Rules) -> Self {
         let accounts_max = rules.limits.accounts;
         MapLedger { accounts: HashMap::new(), by_address: HashMap::new(), supply: [0; 3], accounts_max }

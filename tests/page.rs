@@ -195,6 +195,27 @@ fn every_rung_in_every_scenario_and_one_stack_alone() {
     // The ladder is four pictures.
     assert_eq!(pictures, 16);
     assert!(page.contains("optimized over durable"));
+    let attribution = json["attribution"].as_array().unwrap();
+    let durable: Vec<&Value> = attribution.iter().filter(|of| of["stack"] == "durable").collect();
+    assert_eq!(durable.len(), 2, "settlement and mixed");
+    for of in durable {
+        let threads = of["threads"].as_array().unwrap();
+        let names: Vec<&str> = threads.iter().map(|thread| thread["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["engine", "sealer", "journal"]);
+        for thread in threads {
+            let stages = thread["stages"].as_array().unwrap();
+            let share = |name: &str| {
+                let stage = stages.iter().find(|stage| stage["name"] == name);
+                stage.map_or(0.0, |stage| stage["share"].as_f64().unwrap())
+            };
+            let all: f64 = stages.iter().map(|stage| stage["share"].as_f64().unwrap()).sum();
+            assert!((all - 1.0).abs() < 1e-9, "{thread}");
+            // Its laps leave nothing out but the time since the last one.
+            let known = share("journal") + share("sync") + share("wait");
+            let whole = known > 0.9 && share("journal") > 0.0 && share("sync") > 0.0 && share("match") == 0.0;
+            assert_eq!(whole, thread["name"] == "journal", "{thread}");
+        }
+    }
     let alone = ["--stack", "baseline", "--scenario", "settlement", "--no-attribution"];
     let (page, json) = page_and_json(&alone);
     let (_, pictures) = check(&page, &json);

@@ -3,10 +3,14 @@
 use super::RestoreError;
 use crate::command::Command;
 use crate::event::{Event, Reject};
+use crate::measure::Probe;
 use crate::types::{AccountId, Address, PPM, Rules, Side, Ticks, Token, Wh, cost};
 
 /// The account side of an engine: balances with escrow. Callers have checked that the accounts exist.
 pub trait Ledger: Clone + Send + Sync + 'static {
+    /// What looks at the thread that uses it.
+    type Probe: Probe;
+
     /// A ledger without accounts.
     fn new(rules: &Rules) -> Self;
 

@@ -17,10 +17,14 @@ pub use view::{BestPrices, LevelView, MarketStats, OrderView};
 
 use crate::command::Batch;
 use crate::event::EventLog;
+use crate::measure::Probe;
 use crate::types::{AccountId, Rules, Side, Token};
 
 /// An energy market with its ledger. A deterministic state machine: the same commands give the same events and state.
 pub trait Engine: Clone + Send + Sync + 'static {
+    /// What looks at the thread that carries commands out; [`Off`](crate::measure::Off) for all engines but those over [`Probed`].
+    type Probe: Probe;
+
     /// An engine at genesis: the operator's account is open and holds all GRID.
     ///
     /// # Panics

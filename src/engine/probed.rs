@@ -22,6 +22,8 @@ impl<L: Ledger> Probed<L> {
 }
 
 impl<L: Ledger> Ledger for Probed<L> {
+    type Probe = Sampled;
+
     fn new(rules: &Rules) -> Self {
         Probed(L::new(rules))
     }

@@ -21,7 +21,9 @@ pub use fairness::jain_index;
 pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
-pub use resources::{clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss, rss_mib};
+pub use resources::{
+    clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss, rss_mib, thread_cpu_ns,
+};
 pub use rounds::{Interval, median, median_interval};
 pub use signed_rank::{pairs_needed, shift_interval};
 pub use stage::{PerStage, Stage, StageTimes};

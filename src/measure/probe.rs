@@ -13,8 +13,8 @@
 //! taken off each part. *Inner* ones have laps around each piece of work within matching that is the tokens', too; by what they take
 //! longer than outer ones, the same is done once more.
 //!
-//! Rows in which the thread lost its CPU show the system's scheduler and not the code. They are left out, and the time without a
-//! CPU is taken from the thread's CPU clock instead.
+//! Rows in which the thread lost its CPU show the system's scheduler, or another thread's lock, and not the code. They are left out,
+//! and the time without a CPU is taken from the thread's CPU clock instead.
 
 use super::clock;
 use super::counters::{self, Sample, Scope, Source};
@@ -33,11 +33,18 @@ const KINDS: [Kind; 8] =
 const ROWS_MAX: usize = 8_192;
 /// The same where counters are read, which takes long.
 const COUNTED_ROWS_MAX: usize = 64;
-/// A row that takes so many times the median of its kind has lost its CPU in between.
+/// A row that takes so many times the median of its kind has lost its CPU in between,
 const INTERRUPTED: f64 = 4.0;
+/// and so has one that was on a CPU for less of its time, by the thread's CPU clock.
+const ON_CPU: f64 = 0.95;
+/// Rows of a kind that are left at least, or the clock is not listened to: where a thread loses its CPU all the time.
+const QUIET_ROWS_MIN: usize = 3;
 
 /// See the module. The state is the thread's: a probe is a type, not a value.
 pub trait Probe: Copy + Send + Sync + 'static {
+    /// Whether it looks at all.
+    const LOOKS: bool;
+
     /// From now on the thread's time is divided up, and what was found before is forgotten. So many turns in a row are looked at
     /// each time; at least 1.
     fn start(in_a_row: u32);
@@ -75,6 +82,8 @@ pub struct Seen {
 pub struct Off;
 
 impl Probe for Off {
+    const LOOKS: bool = false;
+
     #[inline(always)]
     fn start(_: u32) {}
 
@@ -121,6 +130,8 @@ struct Row {
     ticks: u64,
     stages: PerStage<u64>,
     laps: PerStage<u64>,
+    /// ns on a CPU, less what was rare; where there is such a clock.
+    cpu_ns: Option<f64>,
 }
 
 /// Means of the rows of one kind that were not interrupted, per turn.
@@ -145,6 +156,8 @@ struct Found {
     /// The row that is running, and when it began.
     row: Row,
     row_started: u64,
+    /// The CPU clock then, and how much of it since was rare, in ns.
+    row_cpu: Option<(u64, f64)>,
     rows: Vec<Row>,
     rare: PerStage<u64>,
     /// In what was rare: ns without a CPU.
@@ -172,7 +185,7 @@ thread_local! {
 
 impl Found {
     const fn new(random: u64) -> Found {
-        let row = Row { kind: Kind::Bare, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
+        let row = Row { kind: Kind::Bare, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY, cpu_ns: None };
         Found {
             started: 0,
             cpu_started: Ok(0),
@@ -183,6 +196,7 @@ impl Found {
             turns: 0,
             row,
             row_started: 0,
+            row_cpu: None,
             rows: Vec::new(),
             rare: PerStage::EMPTY,
             rare_off_cpu_ns: 0.0,
@@ -197,19 +211,23 @@ impl Found {
         if self.left_of_row == 0 && ahead > OUTER + 1 {
             return ahead - 1;
         }
-        let now = clock::ticks();
+        let mut now = clock::ticks();
         if self.left_of_row > 1 {
             self.left_of_row -= 1;
         } else if self.left_of_row == 1 {
             self.left_of_row = 0;
             self.row.ticks += now - self.row_started;
+            let spent = |(started, rare): (u64, f64)| Some((thread_cpu_ns().ok()? - started) as f64 - rare);
+            self.row.cpu_ns = self.row_cpu.and_then(spent);
             self.rows.push(self.row);
             let most = if self.counter.is_some() { COUNTED_ROWS_MAX } else { ROWS_MAX };
             return if self.rows.len() < most { self.distance() } else { NEVER };
         } else {
             self.left_of_row = self.in_a_row;
             let kind = if self.counter.is_some() { Kind::Counted } else { KINDS[self.rows.len() % KINDS.len()] };
-            self.row = Row { kind, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
+            self.row = Row { kind, ticks: 0, stages: PerStage::EMPTY, laps: PerStage::EMPTY, cpu_ns: None };
+            self.row_cpu = thread_cpu_ns().ok().map(|now| (now, 0.0));
+            now = clock::ticks();
             self.row_started = now;
         }
         self.lap = now;
@@ -249,6 +267,9 @@ impl Found {
         let now = clock::ticks();
         self.rare[stage] += now - since;
         self.rare_off_cpu_ns += off_cpu_ns;
+        if let Some((_, rare_ns)) = &mut self.row_cpu {
+            *rare_ns += clock::ns(now - since) - off_cpu_ns;
+        }
         // The row goes on behind it.
         self.row_started += now - since;
         self.lap = now;
@@ -297,13 +318,17 @@ impl Found {
 
     /// The mean of the rows of a kind that were not interrupted; `None` if there is none of them.
     fn mean(&self, kind: Kind) -> Option<Turn> {
-        let rows = || self.rows.iter().filter(move |row| row.kind == kind);
-        let mut ticks: Vec<f64> = rows().map(|row| row.ticks as f64).collect();
+        let mut rows: Vec<&Row> = self.rows.iter().filter(|row| row.kind == kind).collect();
+        let on_cpu = |row: &&Row| row.cpu_ns.is_none_or(|cpu_ns| cpu_ns >= ON_CPU * clock::ns(row.ticks));
+        if rows.iter().copied().filter(|row| on_cpu(&row)).count() >= QUIET_ROWS_MIN {
+            rows.retain(on_cpu);
+        }
+        let mut ticks: Vec<f64> = rows.iter().map(|row| row.ticks as f64).collect();
         if ticks.is_empty() {
             return None;
         }
         let most = INTERRUPTED * median(&mut ticks);
-        let whole: Vec<&Row> = rows().filter(|row| row.ticks as f64 <= most).collect();
+        let whole: Vec<&Row> = rows.into_iter().filter(|row| row.ticks as f64 <= most).collect();
         let turns = whole.len() as f64 * f64::from(self.in_a_row);
         let mut turn = Turn::default();
         for row in whole {
@@ -347,6 +372,8 @@ impl Sampled {
 }
 
 impl Probe for Sampled {
+    const LOOKS: bool = true;
+
     fn start(in_a_row: u32) {
         assert!(in_a_row > 0, "at least one turn is looked at");
         let counted_before = COUNTERS.with_borrow_mut(|source| source.read());
@@ -429,171 +456,4 @@ fn tokens_with_laps<R>(work: impl FnOnce() -> R) -> R {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::hint::black_box;
-
-    #[inline(never)]
-    fn work(amount: u64) {
-        black_box((0..amount).fold(0u64, |sum, value| black_box(sum ^ value)));
-    }
-
-    /// Parts of 20, 60 and 20 steps in turns, and 20 of 120 outside.
-    fn played() -> StageTimes {
-        Sampled::start(4);
-        for number in 0..4_000u32 {
-            Sampled::turn();
-            work(2_000);
-            Sampled::tokens(|| work(6_000));
-            Sampled::lap(Stage::Match);
-            work(2_000);
-            Sampled::lap(Stage::Events);
-            if number.is_multiple_of(1_000) {
-                Sampled::rare(Stage::Wait, || work(2_000_000));
-            }
-        }
-        Sampled::finish().unwrap().times
-    }
-
-    #[test]
-    fn each_part_is_found_in_its_share_and_nothing_twice() {
-        let fits = |times: &StageTimes| {
-            let share = |stage| times.stage_ns[stage] / times.wall_ns;
-            let near = |stage, share_wanted: f64| (0.7..1.4).contains(&(share(stage) / share_wanted));
-            let rest = times.unattributed_ns().abs() / times.wall_ns;
-            near(Stage::Match, 1.0 / 6.0)
-                && near(Stage::Tokens, 0.5)
-                && near(Stage::Events, 1.0 / 6.0)
-                && near(Stage::Wait, 1.0 / 6.0)
-                && rest < 0.15
-        };
-        // Other tests may have the CPUs: what is given to another stage, counted twice or not scaled never fits.
-        let mut seen = Vec::new();
-        let found = (0..50).any(|_| {
-            seen.push(played());
-            fits(&seen[seen.len() - 1])
-        });
-        assert!(found, "{:?}", &seen[seen.len() - 3..]);
-    }
-
-    /// Plays so many turns, and says which were looked at.
-    fn looked_at(found: &mut Found, mut ahead: u32, turns: u32) -> Vec<bool> {
-        let mut seen = Vec::new();
-        for _ in 0..turns {
-            ahead = found.turn(ahead);
-            seen.push([BARE, OUTER, INNER].contains(&ahead));
-        }
-        seen
-    }
-
-    #[test]
-    fn turns_are_looked_at_in_rows_of_every_kind() {
-        let mut found = Found { in_a_row: 3, ..Found::new(1) };
-        let seen = looked_at(&mut found, 5, 100_000);
-        assert_eq!(seen[..7], [false, false, false, true, true, true, false]);
-        assert_eq!(seen.iter().filter(|seen| **seen).count() / 3, found.rows.len());
-        assert!((800..1_300).contains(&found.rows.len()), "{} rows, where 1 of 32 turns was to be", found.rows.len());
-        for (kind, eighths) in [(Kind::Bare, 4), (Kind::Outer, 3), (Kind::Inner, 1)] {
-            let count = found.rows.iter().filter(|row| row.kind == kind).count();
-            assert!(count.abs_diff(found.rows.len() * eighths / 8) <= 4, "{kind:?}: {count}");
-        }
-        assert_eq!(found.turns, 100_000);
-    }
-
-    #[test]
-    fn what_is_rare_is_no_part_of_the_row_that_it_comes_in() {
-        let mut found = Found { left_of_row: 1, row_started: 500, ..Found::new(1) };
-        let since = clock::ticks();
-        work(1_000);
-        found.rare(Stage::Wait, since, 7.0);
-        assert!(found.rare[Stage::Wait] > 0);
-        assert_eq!((found.row_started - 500, found.rare_off_cpu_ns), (found.rare[Stage::Wait], 7.0));
-        assert_eq!(found.lap, since + found.rare[Stage::Wait]);
-    }
-
-    fn row(kind: Kind, ticks: u64, stages: &[(Stage, u64, u64)]) -> Row {
-        let mut row = Row { kind, ticks, stages: PerStage::EMPTY, laps: PerStage::EMPTY };
-        stages.iter().for_each(|&(stage, ticks, laps)| (row.stages[stage], row.laps[stage]) = (ticks, laps));
-        row
-    }
-
-    /// A turn of 1,000 ticks: 600 matching, 300 tokens in two pieces, 100 events. A lap takes 50 ticks longer.
-    fn known() -> Found {
-        let mut found = Found { turns: 640, ..Found::new(1) };
-        let outer = [(Stage::Match, 950, 1), (Stage::Events, 150, 1)];
-        let inner = [(Stage::Match, 600 + 3 * 50, 3), (Stage::Tokens, 300 + 2 * 50, 2), (Stage::Events, 150, 1)];
-        for _ in 0..3 {
-            found.rows.push(row(Kind::Bare, 1_000, &[]));
-            found.rows.push(row(Kind::Outer, 1_100, &outer));
-            found.rows.push(row(Kind::Inner, 1_300, &inner));
-        }
-        found
-    }
-
-    #[test]
-    fn what_laps_cost_is_found_and_taken_off() {
-        let mut found = known();
-        found.rare[Stage::Wait] = 500;
-        let times = found.times(1.0, Err("no clock".to_string()));
-        let near = |stage, ticks: f64| (times.stage_ns[stage] / clock::ns(1) - ticks).abs() < 1e-3;
-        assert!(near(Stage::Match, 640.0 * 600.0) && near(Stage::Tokens, 640.0 * 300.0), "{times:?}");
-        assert!(near(Stage::Events, 640.0 * 100.0) && near(Stage::Wait, 500.0), "{times:?}");
-        assert_eq!(times.stage_ns[Stage::NoCpu], 0.0);
-    }
-
-    #[test]
-    fn rows_without_a_cpu_are_left_out_and_the_cpu_clock_tells() {
-        let mut found = known();
-        found.rows.push(row(Kind::Bare, 900_000, &[]));
-        found.rows.push(row(Kind::Outer, 900_000, &[(Stage::Match, 899_000, 1), (Stage::Events, 100, 1)]));
-        found.rare_off_cpu_ns = 200.0;
-        let times = found.times(5_000.0, Ok(4_000));
-        assert!((times.stage_ns[Stage::Match] / clock::ns(1) - 640.0 * 600.0).abs() < 1e-3, "{times:?}");
-        assert_eq!(times.stage_ns[Stage::NoCpu], 800.0);
-    }
-
-    /// What the kernel counts, a page fault where fresh memory is touched, comes to the stage that touched it.
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn counts_come_to_the_stage_that_caused_them() {
-        use super::super::counters::{Counter, touch_fresh_memory};
-        const FAULTS: usize = 8;
-        Sampled::count_stages(true);
-        Sampled::start(4);
-        for number in 0..600u32 {
-            Sampled::turn();
-            work(100);
-            Sampled::tokens(|| touch_fresh_memory(FAULTS));
-            Sampled::lap(Stage::Match);
-            if number.is_multiple_of(300) {
-                Sampled::rare(Stage::Wait, || touch_fresh_memory(FAULTS));
-            }
-        }
-        Sampled::count_stages(false);
-        let stages = Sampled::finish().unwrap().stages.unwrap();
-        let faults = |stage| stages[stage].scaled(Counter::MinorFaults).map(|scaled| scaled.count);
-        let Some(tokens) = faults(Stage::Tokens) else {
-            println!("not checked: {:?}", counters::open(Scope::Thread).unavailable(Counter::MinorFaults));
-            return;
-        };
-        let [wanted, wanted_of_rare] = [(600 * FAULTS) as f64, (2 * FAULTS) as f64];
-        assert!(tokens >= 0.9 * wanted, "{tokens} faults, where at least {wanted} were caused");
-        assert!(faults(Stage::Match).unwrap() < 0.1 * tokens, "{:?} of {tokens}", faults(Stage::Match));
-        let rare = faults(Stage::Wait).unwrap();
-        assert!(
-            rare >= 0.9 * wanted_of_rare && rare < 0.1 * tokens,
-            "{rare}, where at least {wanted_of_rare} were caused"
-        );
-        assert_eq!(faults(Stage::Events), None);
-        Sampled::start(4);
-        assert!(Sampled::finish().unwrap().stages.is_none(), "it was asked for once");
-    }
-
-    #[test]
-    fn without_a_probe_nothing_is_found() {
-        Off::start(1);
-        Off::turn();
-        Off::lap(Stage::Match);
-        assert_eq!((Off::tokens(|| 3), Off::rare(Stage::Wait, || 7), Off::finish()), (3, 7, None));
-    }
-}
+mod tests;

@@ -5,6 +5,12 @@ use std::ops::{AddAssign, Index, IndexMut};
 /// A part of the work. The order is that of an operation's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// Clients number their requests: what a network would bring.
+    Requests,
+    /// Requests are told from those that were sent before, and encoded into a frame of the journal.
+    Claim,
+    /// The frame gets its checks and is handed to the journal.
+    Frame,
     /// Market-data reads.
     Reads,
     /// Checks of terms, price-time matching, and the events of both.
@@ -13,6 +19,8 @@ pub enum Stage {
     Tokens,
     /// Commands and their stamps are kept for the block.
     Events,
+    /// Answers are kept, and given when they are durable.
+    Answers,
     /// Hashing changed accounts and their tree.
     StateRoot,
     /// Hashing transactions into leaves.
@@ -23,6 +31,10 @@ pub enum Stage {
     Seal,
     /// A sealed block is handed to whoever keeps it, a chain file say.
     Keep,
+    /// The journal at work on a CPU: its frames' places, and its calls to write them.
+    Journal,
+    /// Waiting for the disk, or without a CPU while the journal wrote.
+    Sync,
     /// Waiting for another thread.
     Wait,
     /// Ready to go on, but the CPU was another thread's or another machine's.
@@ -31,16 +43,22 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Stage; 11] = [
+    pub const ALL: [Stage; 17] = [
+        Stage::Requests,
+        Stage::Claim,
+        Stage::Frame,
         Stage::Reads,
         Stage::Match,
         Stage::Tokens,
         Stage::Events,
+        Stage::Answers,
         Stage::StateRoot,
         Stage::Leaves,
         Stage::Merkle,
         Stage::Seal,
         Stage::Keep,
+        Stage::Journal,
+        Stage::Sync,
         Stage::Wait,
         Stage::NoCpu,
     ];
@@ -48,15 +66,21 @@ impl Stage {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
+            Stage::Requests => "requests",
+            Stage::Claim => "claim",
+            Stage::Frame => "frame",
             Stage::Reads => "reads",
             Stage::Match => "match",
             Stage::Tokens => "tokens",
             Stage::Events => "events",
+            Stage::Answers => "answers",
             Stage::StateRoot => "state root",
             Stage::Leaves => "leaves",
             Stage::Merkle => "Merkle",
             Stage::Seal => "seal",
             Stage::Keep => "keep",
+            Stage::Journal => "journal",
+            Stage::Sync => "sync",
             Stage::Wait => "wait",
             Stage::NoCpu => "no CPU",
         }

@@ -6,6 +6,7 @@
 use super::prefetch::prefetch;
 use crate::engine::{AccountCheck, AccountRecord, Balances, Escrow, Ledger, RestoreError, Settlement, insufficient};
 use crate::event::Reject;
+use crate::measure::Off;
 use crate::types::{AccountId, Address, Rules, Token};
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -96,6 +97,8 @@ fn take(balance: &mut u64, token: Token, amount: u64) -> Result<(), Reject> {
 }
 
 impl Ledger for Columns {
+    type Probe = Off;
+
     fn new(rules: &Rules) -> Self {
         Columns {
             tokens: Default::default(),

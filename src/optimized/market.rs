@@ -37,6 +37,8 @@ fn tag(id: OrderId, account: AccountId) -> Tag {
 }
 
 impl<L: Ledger> Engine for Market<L> {
+    type Probe = L::Probe;
+
     fn new(rules: Rules) -> Self {
         rules.validate().expect("valid market rules");
         let mut ledger = L::new(&rules);

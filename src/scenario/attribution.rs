@@ -11,7 +11,7 @@ use super::{Attribution, Counted, Kind, ScenarioError, StageShare, ThreadTimes};
 use crate::measure::counters::{self, Sample, Scope};
 use crate::measure::verdict::{Evidence, WaitsFor, judge};
 use crate::measure::{Stage, StageTimes};
-use crate::node::Stack;
+use crate::node::{Durability, Stack};
 use crate::workload::Stream;
 
 /// Pairs of rounds at least.
@@ -70,6 +70,9 @@ pub fn attribute(
     if sum.sealer.wall_ns > 0.0 {
         threads.push(thread("sealer", "seals blocks while the engine fills the next", &sum.sealer, operations));
     }
+    if sum.journal.wall_ns > 0.0 {
+        threads.push(thread("journal", "writes groups and seals, and makes them durable", &sum.journal, operations));
+    }
     let mut attribution = Attribution {
         scenario: setting.kind.name().to_string(),
         stack: stack.name.to_string(),
@@ -93,6 +96,7 @@ struct Sum {
     engine: StageTimes,
     engine_counted: Sample,
     sealer: StageTimes,
+    journal: StageTimes,
 }
 
 impl Sum {
@@ -102,6 +106,9 @@ impl Sum {
         let seen = round.engine_thread.as_ref().expect("it was looked at");
         self.engine += &seen.times;
         self.engine_counted.add(&seen.counted);
+        if let Some(times) = &round.journal_thread {
+            self.journal += times;
+        }
         let Some(sealed) = &round.sealed else { return };
         if stack.plan.beside {
             self.sealer += &sealed.times;
@@ -130,6 +137,7 @@ fn what_the_engine_thread_is(kind: Kind, stack: &Stack) -> &'static str {
         Kind::Reads if stack.parallel_reads => "hands reads to all cores and waits for them",
         Kind::Reads => "answers reads",
         Kind::Writes => "carries commands out",
+        _ if stack.durability != Durability::None => "claims requests, carries them out, closes blocks, gives answers",
         Kind::Settlement | Kind::Mixed if stack.plan.beside => "carries commands out and closes blocks",
         Kind::Settlement | Kind::Mixed => "carries commands out and seals blocks",
     }

@@ -14,7 +14,7 @@ use crate::engine::{Engine, state_digest};
 use crate::hash::sha256;
 use crate::journal::disk::Disk;
 use crate::journal::{JournalId, Options, SyncPolicy, frame};
-use crate::measure::{LatencyRecorder, Off};
+use crate::measure::{LatencyRecorder, Probe, Stage};
 use crate::node::durable::{DurableError, DurableNode, DurableOptions, Memory, Stopped};
 use crate::node::{BlockPolicy, Stack};
 use crate::types::{AccountId, Sequence};
@@ -29,6 +29,9 @@ use std::time::Instant;
 
 /// The least length of a segment: nothing is in the way of a group of any scenario.
 const SEGMENT_MIN: u64 = 4 << 20;
+
+/// Turns of the mixed scenario that are looked at in a row: a disk is slow, and a round has few of them.
+const TURNS_IN_A_ROW: u32 = 8;
 
 /// Where the ledgers of rounds are, one folder each.
 #[derive(Debug)]
@@ -99,10 +102,14 @@ impl<E: Engine> Durable<'_, E> {
         let taken = Taken { next: self.next, work: JournalWork::default() };
         let mut ledger = self.open(commands, self.submissions(ops), round, taken)?;
         let before = ledger.node.written();
-        let timer = Timer::start();
+        ledger.node.look_at_journal();
+        let in_a_row = if self.setting.kind == Kind::Mixed { TURNS_IN_A_ROW } else { 1 };
+        let (timer, _) = (Timer::start(), E::Probe::start(in_a_row));
         let read_checksum = ledger.submit_all(ops, commands)?;
         ledger.seal()?;
+        let engine_thread = E::Probe::finish();
         let (wall_seconds, cpu_seconds) = timer.stop();
+        let journal_thread = engine_thread.is_some().then(|| ledger.node.journal_times());
         let after = ledger.node.written();
         let (stopped, taken) = ledger.stop()?;
         let journal = JournalWork {
@@ -112,7 +119,17 @@ impl<E: Engine> Durable<'_, E> {
             ..taken.work
         };
         let (digest, sealed, journal) = (state_digest(&stopped.engine), Some(stopped.sealed), Some(journal));
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_thread: None })
+        Ok(Round {
+            operations,
+            wall_seconds,
+            cpu_seconds,
+            read_checksum,
+            digest,
+            sealed,
+            journal,
+            engine_thread,
+            journal_thread,
+        })
     }
 
     /// The latency pass: from submission to answer, at full load, and reads by themselves.
@@ -345,7 +362,7 @@ impl<E: Engine, T: Take> Ledger<'_, E, T> {
 
 impl<E: Engine, T: Take> Conductor for Ledger<'_, E, T> {
     type Engine = E;
-    type Probe = Off;
+    type Probe = E::Probe;
 
     fn engine(&self) -> &E {
         self.node.engine()
@@ -355,7 +372,10 @@ impl<E: Engine, T: Take> Conductor for Ledger<'_, E, T> {
         // A disk may be slow: whoever asks to stop need not wait for the round's end.
         go_on(&self.setting.watch)?;
         let Ledger { node, clients, taker, journals, .. } = self;
-        match node.submit(clients.ask(commands), &mut |reply| taker.take(reply)) {
+        E::Probe::turn();
+        let requests = clients.ask(commands);
+        E::Probe::lap(Stage::Requests);
+        match node.submit(requests, &mut |reply| taker.take(reply)) {
             Ok((_, None)) => Ok(()),
             Ok((_, Some(error))) | Err(error) => Err(failed(error, journals)),
         }

@@ -310,7 +310,7 @@ pub struct Attribution {
 /// A thread's time.
 #[derive(Clone, Debug, Serialize)]
 pub struct ThreadTimes {
-    /// `engine` or `sealer`.
+    /// `engine`, `sealer`, or `journal`.
     pub name: String,
     /// What it does, in words.
     pub what: String,

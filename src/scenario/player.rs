@@ -8,7 +8,7 @@ use crate::command::{Batch, Command};
 use crate::engine::{Engine, state_digest};
 use crate::event::EventLog;
 use crate::hash::Digest;
-use crate::measure::{LatencyRecorder, Probe, Seen, Stage, process_cpu_seconds};
+use crate::measure::{LatencyRecorder, Probe, Seen, Stage, StageTimes, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, Durability, EngineVisitor, Node, NodeError, SealTotals, Stack};
 use crate::seal::Watch;
 use crate::types::{Sequence, TimeNs};
@@ -84,6 +84,8 @@ pub struct Round {
     pub journal: Option<JournalWork>,
     /// What was seen of the thread that plays, if it was looked at.
     pub engine_thread: Option<Seen>,
+    /// Where the time of the thread went that writes the journal, if there is one and it was looked at.
+    pub journal_thread: Option<StageTimes>,
 }
 
 /// A stream's state after its setup, on some engine.
@@ -297,8 +299,18 @@ impl<E: Engine, P: Probe> Player for Prepared<E, P> {
             totals.latency = LatencyRecorder::new();
         }
         let digest = state_digest(&engine);
-        let journal = None;
-        Ok(Round { operations, wall_seconds, cpu_seconds, read_checksum, digest, sealed, journal, engine_thread })
+        let (journal, journal_thread) = (None, None);
+        Ok(Round {
+            operations,
+            wall_seconds,
+            cpu_seconds,
+            read_checksum,
+            digest,
+            sealed,
+            journal,
+            engine_thread,
+            journal_thread,
+        })
     }
 
     fn sample(

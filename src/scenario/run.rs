@@ -192,7 +192,7 @@ impl<'a> Runner<'a> {
     /// Stacks whose time is attributed.
     fn attributed(&self, kind: Kind) -> Vec<&'static str> {
         let stacks = stacks(self.options.stacks, kind, self.options);
-        let names = [Stack::BASELINE.name, Stack::OPTIMIZED.name];
+        let names = [Stack::BASELINE.name, Stack::OPTIMIZED.name, Stack::DURABLE_NAME];
         names.into_iter().filter(|name| stacks.iter().any(|stack| stack.name == *name)).collect()
     }
 

@@ -4,8 +4,10 @@ use super::DurableError;
 use crate::block::Tip;
 use crate::hash::Digest;
 use crate::journal::Written;
+use crate::measure::PerStage;
 use crate::types::Sequence;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 /// How far everything is.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +49,17 @@ pub struct Progress {
     pub snapshot_failed: Option<String>,
     /// The ledger is being closed.
     pub closing: bool,
+    /// Where the time of the thread goes that writes the journal.
+    pub journal: JournalTimes,
+}
+
+/// Where the time of the thread goes that writes the journal, if somebody looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JournalTimes {
+    /// Since when somebody looks.
+    pub since: Option<Instant>,
+    /// ns by stage since then.
+    pub stage_ns: PerStage<f64>,
 }
 
 impl Progress {

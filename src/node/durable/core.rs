@@ -4,13 +4,14 @@ use super::DurableError;
 use super::sessions::{Group, Part, Sessions};
 use crate::command::Command;
 use crate::engine::Engine;
+use crate::measure::{Probe, Stage};
 use crate::node::Node;
 use crate::types::{Sequence, TimeNs};
 use std::sync::Arc;
 
 /// State, chain and sessions after the same commands.
 pub struct Core<E: Engine> {
-    pub node: Node<E>,
+    pub node: Node<E, E::Probe>,
     pub sessions: Sessions,
     /// When the last command was sequenced.
     pub time: TimeNs,
@@ -56,6 +57,7 @@ impl<E: Engine> Core<E> {
             let done = self.node.fill(rest, time);
             rest = &rest[done..];
             group.log.extend_from_end_of(&self.node.filling.body.log, done);
+            E::Probe::lap(Stage::Answers);
             if self.node.close_if_full()? {
                 self.height += 1;
                 let behind = group.split_parts(group.log.len());
@@ -75,5 +77,6 @@ impl<E: Engine> Core<E> {
         let group = Arc::new(group);
         parts_done.push(group.clone());
         self.spare.extend(self.sessions.keep(group));
+        E::Probe::lap(Stage::Answers);
     }
 }

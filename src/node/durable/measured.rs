@@ -1,13 +1,16 @@
 //! What a measurement asks of a ledger: that segments are ready before it begins, that everything is durable when it ends, and how
 //! much was written in between.
 
+use super::board::JournalTimes;
 use super::writer::AHEAD;
 use super::{DurableError, DurableNode};
 use crate::engine::Engine;
 use crate::journal::Written;
 use crate::journal::storage::Storage;
+use crate::measure::{Probe, Stage, StageTimes};
 use crate::node::NodeError;
 use crate::wire::Reply;
+use std::time::Instant;
 
 impl<E: Engine, S: Storage> DurableNode<E, S> {
     /// Waits until the segments that are made ahead are there. As long as they last, no request waits for one to be filled. Without
@@ -30,6 +33,18 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         self.board.read().written
     }
 
+    /// From now on, the time of the journal's thread is divided up, if the engine is looked at.
+    pub fn look_at_journal(&self) {
+        self.board
+            .say(|progress| progress.journal = JournalTimes { since: Some(Instant::now()), ..JournalTimes::default() });
+    }
+
+    /// Where the time of the journal's thread went, since [`look_at_journal`](Self::look_at_journal).
+    pub fn journal_times(&self) -> StageTimes {
+        let JournalTimes { since, stage_ns } = self.board.read().journal;
+        StageTimes { wall_ns: since.map_or(0.0, |since| since.elapsed().as_nanos() as f64), stage_ns }
+    }
+
     /// Closes the block that is being filled, and waits until everything is answered, all blocks are sealed, and their seals are
     /// durable.
     ///
@@ -41,9 +56,11 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         self.guard(|node| {
             let (height, watch) = (node.core().height, &node.watch);
             // A station whose search was cancelled says nothing any more.
-            let sealed = node.board.wait(|progress| match progress.sealed >= height {
-                true => Some(true),
-                false => watch.is_cancelled().then_some(false),
+            let sealed = E::Probe::rare(Stage::Wait, || {
+                node.board.wait(|progress| match progress.sealed >= height {
+                    true => Some(true),
+                    false => watch.is_cancelled().then_some(false),
+                })
             });
             if sealed? { Ok(()) } else { Err(NodeError::Cancelled.into()) }
         })

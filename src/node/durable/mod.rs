@@ -48,6 +48,7 @@ use crate::command::{Command, Refusal, Request};
 use crate::engine::Engine;
 use crate::journal::storage::Storage;
 use crate::journal::{Journal, Kind, Label, Options, frame};
+use crate::measure::{Probe, Stage};
 use crate::seal::Watch;
 use crate::types::Sequence;
 use crate::wire::{Answer, Refused, Reply};
@@ -192,7 +193,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         snapshot::remove_unfinished(&storage)?;
         let (journal, _) = Journal::open(storage.clone(), meta.id, options.journal, frame + 1, &mut |_, _| {})?;
         let writer = Writer::new(journal, board.clone(), core.next() - 1, sealed);
-        let (handle, threads) = writer::start(writer, options.beside);
+        let (handle, threads) = writer::start(writer, options.beside, E::Probe::LOOKS);
         let first = std::mem::replace(
             &mut *pending.lock().unwrap_or_else(PoisonError::into_inner),
             Pending::Live(handle.clone()),
@@ -335,6 +336,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
                 Claim::Refused(why) => self.asked.push(Asked::Refused(Refused { client, number, why })),
             }
         }
+        E::Probe::lap(Stage::Claim);
         if !self.commands.is_empty() {
             let written = self.board.read().frame;
             let filling = core.node.filling.transactions;
@@ -349,7 +351,11 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             let count = self.commands.len() as u32;
             packed::put_runs(&group, &core.sessions, &mut frame);
             frame.finish(Label { kind: Kind::Group, first, time, count });
-            handle.group(frame, first + u64::from(count) - 1)?;
+            let last = first + u64::from(count) - 1;
+            if let Err(frame) = handle.group_at_once(frame, last)? {
+                E::Probe::rare(Stage::Wait, || handle.group(frame, last))?;
+            }
+            E::Probe::lap(Stage::Frame);
             let snapshots = &mut self.snapshots;
             let closed = &mut |core: &Core<E>, behind: &[Part]| {
                 snapshots.take_if_wanted(core, behind, written + 1, handle, &self.board)
@@ -357,6 +363,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             core.carry_out(&self.commands, time, group, &mut self.groups, closed)?;
         }
         self.wait_for_answers();
+        E::Probe::lap(Stage::Answers);
         Ok(())
     }
 
@@ -427,6 +434,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             given += 1;
         }
         self.waiting.drain(..given);
+        E::Probe::lap(Stage::Answers);
     }
 
     /// Gives what can be given by now, without waiting.
@@ -446,7 +454,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         let settled = self.guard(|node| {
             node.handle.as_ref().expect("taken only when it stops").cover()?;
             let last = node.next() - 1;
-            node.board.wait(|progress| (progress.acknowledged >= last).then_some(()))
+            E::Probe::rare(Stage::Wait, || node.board.wait(|progress| (progress.acknowledged >= last).then_some(())))
         });
         self.give_ready(give);
         settled

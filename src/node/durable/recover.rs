@@ -165,7 +165,7 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
         let why = "is behind seals whose blocks end before they begin".to_string();
         return Err(DurableError::Replay { frame: from, why });
     }
-    let node = Node::with_station(engine, head.next, policy, Clock::system(), station, closings);
+    let node = Node::with_station(engine, head.next, policy, Clock::system(), station, closings).probed();
     let start = (head.tip.clone(), head.state_root);
     let mut core = Core { node, sessions, time: head.time, height: head.tip.height(), spare: Vec::new() };
     let mut replay = Replay { core: &mut core, found: &mut found, requests: Vec::new(), commands: Vec::new() };

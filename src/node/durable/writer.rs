@@ -6,13 +6,14 @@ use super::snapshot::Kept;
 use crate::block::{Header, SealRecord};
 use crate::journal::storage::Storage;
 use crate::journal::{FrameBuffer, Journal, JournalError, Kind, Label, SyncPolicy};
+use crate::measure::{Stage, thread_cpu_ns};
 use crate::node::Seal;
 use crate::types::Sequence;
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Groups that wait for the journal at most. One more is being written, one is being made. A disk is not as even as an engine: with
 /// two, the engine waited half of the time for one that was fast enough on average. They must find room in a segment: a small one
@@ -161,7 +162,8 @@ impl Threads {
 }
 
 /// Puts a writer to work.
-pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads) {
+/// `looked_at` says whether the time of the thread that writes is divided up.
+pub fn start<S: Storage>(writer: Writer<S>, beside: bool, looked_at: bool) -> (Handle<S>, Threads) {
     let board = writer.board.clone();
     if !beside {
         return (Handle { way: Way::Here(Arc::new(Mutex::new(writer))), board }, Threads::default());
@@ -199,19 +201,25 @@ pub fn start<S: Storage>(writer: Writer<S>, beside: bool) -> (Handle<S>, Threads
     let guard = Guard(board.clone());
     let writes = std::thread::spawn(move || {
         let _guard = guard;
-        write_beside(writer, &messages, &emptied);
+        let laps = looked_at.then(|| Laps::start(writer.board.clone()));
+        write_beside(writer, &messages, &emptied, laps);
     });
     let spare_frames = Arc::new(Mutex::new(spare_frames));
     (Handle { way: Way::Beside { to, spare_frames }, board }, Threads(vec![makes, writes]))
 }
 
 /// Writes until nobody is left who could send something, or an error.
-fn write_beside<S: Storage>(mut writer: Writer<S>, messages: &Receiver<Message>, emptied: &Sender<Box<FrameBuffer>>) {
+fn write_beside<S: Storage>(
+    mut writer: Writer<S>,
+    messages: &Receiver<Message>,
+    emptied: &Sender<Box<FrameBuffer>>,
+    mut laps: Option<Laps>,
+) {
     let interval = match writer.journal.options().policy {
         SyncPolicy::Interval(interval) => Some(interval),
         SyncPolicy::EveryGroup | SyncPolicy::Never => None,
     };
-    while let Ok(Some(message)) = next(&mut writer, messages, interval) {
+    while let Ok(Some(message)) = next(&mut writer, messages, interval, &mut laps) {
         let keeps = matches!(message, Message::Keep(_));
         let done = match message {
             Message::Group(mut frame, last) => {
@@ -224,6 +232,8 @@ fn write_beside<S: Storage>(mut writer: Writer<S>, messages: &Receiver<Message>,
             Message::Keep(frame) => writer.journal.prune(frame),
             Message::Sync(ticket) => writer.sync(ticket),
         };
+        // Before it is told: who waits for it may ask where the time went.
+        lap(&mut laps, true);
         if writer.told(done).is_err() {
             return;
         }
@@ -238,11 +248,14 @@ fn next<S: Storage>(
     writer: &mut Writer<S>,
     messages: &Receiver<Message>,
     interval: Option<Duration>,
+    laps: &mut Option<Laps>,
 ) -> Result<Option<Message>, DurableError> {
     match messages.try_recv() {
         Ok(message) => return Ok(Some(message)),
         Err(TryRecvError::Empty) if writer.waits() => {
-            if let Some(Ok(message)) = interval.map(|interval| messages.recv_timeout(interval)) {
+            let message = interval.map(|interval| messages.recv_timeout(interval));
+            lap(laps, false);
+            if let Some(Ok(message)) = message {
                 return Ok(Some(message));
             }
         }
@@ -250,9 +263,52 @@ fn next<S: Storage>(
     }
     if writer.waits() {
         let covered = writer.cover();
+        lap(laps, true);
         writer.told(covered)?;
     }
-    Ok(messages.recv().ok())
+    let message = messages.recv().ok();
+    lap(laps, false);
+    Ok(message)
+}
+
+/// The time of the thread that writes, divided up: on a CPU it works, without one while it writes it waits for the disk, and
+/// otherwise for messages.
+struct Laps {
+    board: Arc<Board>,
+    at: Instant,
+    cpu_ns: Result<u64, String>,
+}
+
+impl Laps {
+    fn start(board: Arc<Board>) -> Self {
+        Laps { board, at: Instant::now(), cpu_ns: thread_cpu_ns() }
+    }
+
+    fn lap(&mut self, writes: bool) {
+        let (now, cpu_now) = (Instant::now(), thread_cpu_ns());
+        let (before, cpu_before) =
+            (std::mem::replace(&mut self.at, now), std::mem::replace(&mut self.cpu_ns, cpu_now.clone()));
+        let mut progress = self.board.read();
+        let times = &mut progress.journal;
+        // What came before somebody looked is none of it.
+        let Some(since) = times.since else { return };
+        let wall_ns = now.saturating_duration_since(before.max(since)).as_nanos() as f64;
+        if !writes {
+            times.stage_ns[Stage::Wait] += wall_ns;
+            return;
+        }
+        // Where there is no such clock, all of it is the journal's.
+        let cpu_ns =
+            cpu_now.and_then(|now| Ok((now - cpu_before?) as f64)).map_or(wall_ns, |cpu_ns| cpu_ns.min(wall_ns));
+        times.stage_ns[Stage::Journal] += cpu_ns;
+        times.stage_ns[Stage::Sync] += wall_ns - cpu_ns;
+    }
+}
+
+fn lap(laps: &mut Option<Laps>, writes: bool) {
+    if let Some(laps) = laps {
+        laps.lap(writes);
+    }
 }
 
 impl<S: Storage> Handle<S> {
@@ -273,6 +329,21 @@ impl<S: Storage> Handle<S> {
             let first = self.board.read().stopped.clone();
             DurableError::Stopped { first: first.unwrap_or_else(|| "the journal's thread ended".to_string()) }
         })
+    }
+
+    /// As [`group`](Self::group), if the journal can take it at once; otherwise gives it back.
+    pub fn group_at_once(
+        &self,
+        frame: Box<FrameBuffer>,
+        last: Sequence,
+    ) -> Result<Result<(), Box<FrameBuffer>>, DurableError> {
+        let Way::Beside { to, .. } = &self.way else { return self.group(frame, last).map(Ok) };
+        match to.try_send(Message::Group(frame, last)) {
+            Ok(()) => Ok(Ok(())),
+            Err(TrySendError::Full(Message::Group(frame, _))) => Ok(Err(frame)),
+            Err(TrySendError::Full(_)) => unreachable!("a group was sent"),
+            Err(TrySendError::Disconnected(message)) => self.send(to, message).map(Ok),
+        }
     }
 
     /// Gives the journal a group that ends with the command `last`.
