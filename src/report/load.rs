@@ -186,25 +186,29 @@ fn filled(page: &Page, stress: &Stress, out: &mut String) {
 
 fn grown(page: &Page, soak: &Soak, out: &mut String) {
     page.heading("Memory over time", out);
-    let header = ["after", "requests", "orders", "resident set", "longest wait"];
+    let header = ["after", "requests", "orders", "resident set", "of that the engine", "longest wait"];
     let row = |sample: &SoakSample| {
         vec![
             duration_ns(1e9 * sample.seconds),
             count(sample.requests),
             count(sample.open_orders.into()),
             sample.resident_mib.map_or("unavailable".to_string(), mib),
+            mib(sample.engine_bytes as f64 / f64::from(1 << 20)),
             duration_ns(sample.latency_max_ns as f64),
         ]
     };
     // All samples are in the JSON report.
     let some = soak.samples.iter().step_by(soak.samples.len().div_ceil(10).max(1));
     out.push_str(&page.table(&header, some.map(row).collect(), &[]));
+    let engine = soak.engine_mib_per_hour.map_or(String::new(), |Trend { slope, low, high, .. }| {
+        format!(" The engine by itself: {slope:+.2} MiB an hour ({low:+.2} to {high:+.2}).")
+    });
     let orders = soak.open_orders_per_hour.map_or(String::new(), |Trend { slope, low, high, .. }| {
         format!(" Orders that rest: {slope:+.0} an hour ({low:+.0} to {high:+.0}).")
     });
     page.paragraph(
         &format!(
-            "After {}, {}.{orders} A line by Theil and Sen through means of stretches; what comes before is warm-up.",
+            "After {}, {}.{engine}{orders} A line by Theil and Sen through means of stretches; what comes before is warm-up.",
             duration_ns(1e9 * soak.warm_up_seconds),
             soak.says
         ),

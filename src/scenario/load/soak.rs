@@ -29,6 +29,8 @@ pub struct Soak {
     pub warm_up_seconds: f64,
     /// MiB of resident set an hour; nothing if there are too few samples or no figures.
     pub resident_mib_per_hour: Option<Trend>,
+    /// MiB of the engine an hour, as it says itself: what of the resident set is not the engine's is buffers, and what the allocator keeps.
+    pub engine_mib_per_hour: Option<Trend>,
     /// Orders an hour that rest on top of those before.
     pub open_orders_per_hour: Option<Trend>,
     /// Whether memory grows, in words.
@@ -46,6 +48,8 @@ pub struct SoakSample {
     pub open_orders: u32,
     /// Resident set of the process in MiB; nothing where it cannot be read.
     pub resident_mib: Option<f64>,
+    /// Bytes of the engine, as it says itself.
+    pub engine_bytes: u64,
     /// The longest that a request waited since the sample before, in ns.
     pub latency_max_ns: u64,
 }
@@ -105,6 +109,7 @@ impl Sampler {
             requests: self.requests,
             open_orders: moment.engine.stats().open_orders,
             resident_mib: rss_mib().ok(),
+            engine_bytes: moment.engine.memory() as u64,
             latency_max_ns: std::mem::take(&mut self.latency_max_ns),
         };
         self.keep(sample);
@@ -137,6 +142,7 @@ fn sampled(samples: Vec<SoakSample>, seconds: f64, unreadable: Option<String>) -
         trend(&means(&points?))
     };
     let resident_mib_per_hour = per_hour(&|sample| sample.resident_mib);
+    let engine_mib_per_hour = per_hour(&|sample| Some(sample.engine_bytes as f64 / f64::from(1 << 20)));
     let open_orders_per_hour = per_hour(&|sample| Some(f64::from(sample.open_orders)));
     let says = match (&resident_mib_per_hour, unreadable) {
         (_, Some(reason)) => format!("cannot tell: {reason}"),
@@ -164,7 +170,7 @@ fn sampled(samples: Vec<SoakSample>, seconds: f64, unreadable: Option<String>) -
             }
         }
     };
-    Soak { samples, warm_up_seconds, resident_mib_per_hour, open_orders_per_hour, says }
+    Soak { samples, warm_up_seconds, resident_mib_per_hour, engine_mib_per_hour, open_orders_per_hour, says }
 }
 
 /// Means of stretches of points, as many points each as it takes for [`STRETCHES`] of them; what is left over at the beginning is
@@ -183,8 +189,9 @@ mod tests {
     use super::*;
 
     fn sample(seconds: f64, resident_mib: f64) -> SoakSample {
-        let (requests, open_orders) = ((1e3 * seconds) as u64, 100);
-        SoakSample { seconds, requests, open_orders, resident_mib: Some(resident_mib), latency_max_ns: seconds as u64 }
+        let (requests, latency_max_ns) = ((1e3 * seconds) as u64, seconds as u64);
+        let resident_mib = Some(resident_mib);
+        SoakSample { seconds, requests, open_orders: 100, resident_mib, engine_bytes: 7 << 20, latency_max_ns }
     }
 
     #[test]
@@ -208,6 +215,7 @@ mod tests {
         let flat = run(0.0);
         assert!(flat.says.contains("no growth of memory can be told from none: +0.0"), "{}", flat.says);
         assert_eq!((flat.warm_up_seconds, flat.open_orders_per_hour.unwrap().slope), (50.0, 0.0));
+        assert_eq!(flat.engine_mib_per_hour.unwrap().slope, 0.0);
         // 0.1 MiB a second.
         let leak = run(0.1);
         let Trend { slope, points, .. } = leak.resident_mib_per_hour.unwrap();
