@@ -320,7 +320,7 @@ impl Found {
     fn mean(&self, kind: Kind) -> Option<Turn> {
         let mut rows: Vec<&Row> = self.rows.iter().filter(|row| row.kind == kind).collect();
         let on_cpu = |row: &&Row| row.cpu_ns.is_none_or(|cpu_ns| cpu_ns >= ON_CPU * clock::ns(row.ticks));
-        if rows.iter().copied().filter(|row| on_cpu(&row)).count() >= QUIET_ROWS_MIN {
+        if rows.iter().copied().filter(|row| on_cpu(row)).count() >= QUIET_ROWS_MIN {
             rows.retain(on_cpu);
         }
         let mut ticks: Vec<f64> = rows.iter().map(|row| row.ticks as f64).collect();
