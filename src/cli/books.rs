@@ -1,12 +1,11 @@
 //! `joulebook books`.
 
-use super::output::{Pending, print, print_error};
-use super::run::{columns, keep_complete, progress_bar, watch_with_ctrl_c};
+use super::output::{Pending, keep_complete, print_report};
+use super::run::{progress_bar, watch_with_ctrl_c};
 use super::{EXIT_INTERRUPTED, Failure};
 use clap::Args;
 use joulebook::report::{render_books_text, render_json};
 use joulebook::scenario::{self, BooksOptions};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// What `joulebook books --help` says at its end; lines short enough for any terminal.
@@ -84,13 +83,8 @@ impl Books {
         let report = scenario::run_books(&self.options(), &mut progress, &watch);
         bar.finish_and_clear();
         let report = report.map_err(Failure::refused)?;
-        if to_stdout {
-            print_error(&render_books_text(&report, columns(), false));
-            print(&render_json(&report))?;
-        } else {
-            let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            print(&render_books_text(&report, columns(), bold))?;
-        }
+        let json_text = to_stdout.then(|| render_json(&report));
+        print_report(|columns, bold| render_books_text(&report, columns, bold), json_text)?;
         if let Some(json) = json {
             keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
         }

@@ -1,12 +1,10 @@
 //! `joulebook compare`.
 
-use super::output::{Pending, print, print_error};
-use super::run::columns;
+use super::output::{pending, print_report};
 use super::{EXIT_REFUSED, Failure};
 use clap::Args;
 use joulebook::compare::{Limits, Side, Verdict, compare};
 use joulebook::report::{render_compare_markdown, render_compare_text, render_json};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// What `joulebook compare --help` says at its end; lines short enough for any terminal.
@@ -74,26 +72,17 @@ impl Compare {
         if same_place(&self.old, &self.new) {
             return Err(Failure::usage(format!("OLD and NEW are the same, {}", self.old.display())));
         }
-        let file = |path: &Option<PathBuf>| {
-            path.as_deref().filter(|path| *path != Path::new("-")).map(Pending::create).transpose()
-        };
-        let (markdown, json) = (file(&self.markdown)?, file(&self.json)?);
-        if let (Some(_), Some(path), Some(json)) = (&markdown, &self.markdown, &json)
-            && json.is_same(path)
-        {
-            return Err(Failure::usage(format!("--markdown and --json are the same file, {}", path.display())));
-        }
+        let file = |path| Option::as_deref(path).filter(|path| *path != Path::new("-"));
+        let [markdown, json] = pending([("--markdown", file(&self.markdown)), ("--json", file(&self.json))])?;
         let [old, new] = [&self.old, &self.new].map(|path| Side::read(path));
         let limits = Limits { slower: self.fail_above, instructions: self.fail_instructions_above };
         let comparison = old.and_then(|old| new.and_then(|new| compare(&old, &new, limits))).map_err(Failure::usage)?;
-        if is_stdout(&self.markdown) || is_stdout(&self.json) {
-            print_error(&render_compare_text(&comparison, columns(), false));
-            let markdown = is_stdout(&self.markdown);
-            print(&if markdown { render_compare_markdown(&comparison) } else { render_json(&comparison) })?;
-        } else {
-            let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            print(&render_compare_text(&comparison, columns(), bold))?;
-        }
+        let instead = match (is_stdout(&self.markdown), is_stdout(&self.json)) {
+            (true, _) => Some(render_compare_markdown(&comparison)),
+            (_, true) => Some(render_json(&comparison)),
+            _ => None,
+        };
+        print_report(|columns, bold| render_compare_text(&comparison, columns, bold), instead)?;
         if let Some(file) = markdown {
             file.write(render_compare_markdown(&comparison).as_bytes())?;
         }

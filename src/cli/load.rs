@@ -1,14 +1,13 @@
 //! `joulebook load`.
 
-use super::output::{Pending, print, print_error};
-use super::run::{columns, keep_complete, watch_with_ctrl_c};
+use super::output::{keep_complete, pending, print_report, refuse_stdout};
+use super::run::watch_with_ctrl_c;
 use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use joulebook::report::{render_json, render_load_text};
+use joulebook::report::{render_json, render_load_html, render_load_text};
 use joulebook::scenario::ScenarioError;
 use joulebook::scenario::load::{LoadKind, LoadOptions, run_load};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +26,8 @@ Examples:
       200,000 requests a second, evenly, and in bursts of ten times as many
   joulebook load capacity --json capacity.json
       steps of offered load, the knee, what a trade costs, growth
+  joulebook load capacity --html capacity.html
+      the same as a page with pictures, for any browser
   joulebook load stress
       a million users fill the market with ten million orders, until its
       limit refuses what comes, by name; then they go on trading
@@ -73,6 +74,9 @@ pub struct Load {
     /// Write the report as JSON (joulebook.load.v1) to FILE; "-" is standard output, and the tables go to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the report as one HTML page to FILE, with pictures; it loads nothing and needs no script
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -93,7 +97,9 @@ impl Load {
     /// Runs, prints, writes.
     pub fn execute(&self) -> Result<u8, Failure> {
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
-        let json = self.json.as_deref().filter(|_| !to_stdout).map(Pending::create).transpose()?;
+        refuse_stdout("--html", self.html.as_deref())?;
+        let json = self.json.as_deref().filter(|_| !to_stdout);
+        let [json, html] = pending([("--json", json), ("--html", self.html.as_deref())])?;
         let watch = watch_with_ctrl_c()?;
         let kind = match self.kind {
             Kind::Concurrent => LoadKind::Concurrent,
@@ -128,15 +134,13 @@ impl Load {
             ScenarioError::Differs { .. } | ScenarioError::Books(_) => Failure::refused(error),
             _ => Failure::usage(error),
         })?;
-        if to_stdout {
-            print_error(&render_load_text(&report, columns(), false));
-            print(&render_json(&report))?;
-        } else {
-            let bold = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            print(&render_load_text(&report, columns(), bold))?;
-        }
+        let json_text = to_stdout.then(|| render_json(&report));
+        print_report(|columns, bold| render_load_text(&report, columns, bold), json_text)?;
         if let Some(json) = json {
             keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
+        }
+        if let Some(html) = html {
+            keep_complete(html, report.complete)?.write(render_load_html(&report).as_bytes())?;
         }
         Ok(if report.complete { 0 } else { EXIT_INTERRUPTED })
     }

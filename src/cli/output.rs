@@ -2,7 +2,7 @@
 
 use super::Failure;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -171,4 +171,62 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Prints to standard error, as far as it is open: there is nowhere else to complain.
 pub fn print_error(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The files that options name, each ready to be written. Bad paths fail now, not after a minute of work, and so do two options
+/// that name one file.
+pub fn pending<const N: usize>(named: [(&str, Option<&Path>); N]) -> Result<[Option<Pending>; N], Failure> {
+    let mut files: [Option<Pending>; N] = std::array::from_fn(|_| None);
+    for (at, (option, path)) in named.into_iter().enumerate() {
+        let Some(path) = path else { continue };
+        for (file, (other, _)) in files[..at].iter().zip(named) {
+            if file.as_ref().is_some_and(|file| file.is_same(path)) {
+                return Err(Failure::usage(format!("{other} and {option} are the same file, {}", path.display())));
+            }
+        }
+        files[at] = Some(Pending::create(path)?);
+    }
+    Ok(files)
+}
+
+/// Only JSON goes to standard output: a page there would be mixed with the tables.
+pub fn refuse_stdout(option: &str, path: Option<&Path>) -> Result<(), Failure> {
+    if path != Some(Path::new("-")) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{option} is -, but only --json writes to standard output: name a file, report.html say"
+    )))
+}
+
+/// A partial report does not take the place of a report that is there already: it goes beside it.
+pub fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
+    if complete || !json.named().is_file() {
+        return Ok(json);
+    }
+    let mut beside = json.named().as_os_str().to_os_string();
+    beside.push(".partial");
+    print_error(&format!("{} is kept; the partial report is {}\n", json.named().display(), beside.display()));
+    Pending::create(Path::new(&beside))
+}
+
+/// Prints a report's text, which is asked for with the columns and whether headings may be bold. What goes to standard output
+/// instead, if anything, drives the text to standard error.
+pub fn print_report(text: impl Fn(u16, bool) -> String, instead: Option<String>) -> Result<(), Failure> {
+    match instead {
+        Some(instead) => {
+            print_error(&text(columns(), false));
+            print(&instead)
+        }
+        None => {
+            let bold = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            print(&text(columns(), bold))
+        }
+    }
+}
+
+/// Width of the terminal, within what tables can use; 120 where there is none.
+fn columns() -> u16 {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+    if size == 0 { 120 } else { size.clamp(60, 140) }
 }

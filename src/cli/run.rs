@@ -1,6 +1,8 @@
 //! `joulebook run`.
 
-use super::output::{Pending, TemporaryFolder, print, print_error, remove_temporaries};
+use super::output::{
+    Pending, TemporaryFolder, keep_complete, pending, print_error, print_report, refuse_stdout, remove_temporaries,
+};
 use super::{EXIT_INTERRUPTED, Failure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,7 +11,6 @@ use joulebook::measure::counters::Callgrind;
 use joulebook::report::{count, render_html, render_json, render_text};
 use joulebook::scenario::{self, DurableChoice, Kind, Options, ScenarioError, StackChoice};
 use joulebook::seal::Watch;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,26 +177,11 @@ impl Run {
         }
     }
 
-    /// The files that are written at the end: JSON, HTML, chain. Bad paths fail now, not after a minute of work.
+    /// The files that are written at the end: JSON, HTML, chain.
     fn files(&self, json_to_stdout: bool) -> Result<[Option<Pending>; 3], Failure> {
-        if self.html.as_deref() == Some(Path::new("-")) {
-            return Err(Failure::usage(
-                "--html is -, but only --json writes to standard output: name a file, report.html say",
-            ));
-        }
+        refuse_stdout("--html", self.html.as_deref())?;
         let json = self.json.as_deref().filter(|_| !json_to_stdout);
-        let named = [("--json", json), ("--html", self.html.as_deref()), ("--chain", self.chain.as_deref())];
-        let mut files: [Option<Pending>; 3] = [None, None, None];
-        for (at, (option, path)) in named.into_iter().enumerate() {
-            let Some(path) = path else { continue };
-            for (file, (other, _)) in files[..at].iter().zip(named) {
-                if file.as_ref().is_some_and(|file| file.is_same(path)) {
-                    return Err(Failure::usage(format!("{other} and {option} are the same file, {}", path.display())));
-                }
-            }
-            files[at] = Some(Pending::create(path)?);
-        }
-        Ok(files)
+        pending([("--json", json), ("--html", self.html.as_deref()), ("--chain", self.chain.as_deref())])
     }
 
     /// Runs, prints, writes.
@@ -219,14 +205,8 @@ impl Run {
             ScenarioError::Differs { .. } => Failure::refused(error),
             _ => Failure::usage(error),
         })?;
-        if to_stdout {
-            print_error(&render_text(&report, columns(), false));
-            print(&render_json(&report))?;
-        } else {
-            let terminal = std::io::stdout().is_terminal();
-            let bold = terminal && std::env::var_os("NO_COLOR").is_none();
-            print(&render_text(&report, columns(), bold))?;
-        }
+        let json_text = to_stdout.then(|| render_json(&report));
+        print_report(|columns, bold| render_text(&report, columns, bold), json_text)?;
         if let Some(json) = json {
             keep_complete(json, report.complete)?.write(render_json(&report).as_bytes())?;
         }
@@ -240,17 +220,6 @@ impl Run {
         }
         Ok(if report.complete { 0 } else { EXIT_INTERRUPTED })
     }
-}
-
-/// A partial report does not take the place of a report that is there already: it goes beside it.
-pub fn keep_complete(json: Pending, complete: bool) -> Result<Pending, Failure> {
-    if complete || !json.named().is_file() {
-        return Ok(json);
-    }
-    let mut beside = json.named().as_os_str().to_os_string();
-    beside.push(".partial");
-    print_error(&format!("{} is kept; the partial report is {}\n", json.named().display(), beside.display()));
-    Pending::create(Path::new(&beside))
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the run to stop and report what it has; the second ends the program at once.
@@ -275,10 +244,4 @@ pub fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}").expect("a valid template");
     bar.set_style(style);
     bar
-}
-
-/// Width of the terminal, within what tables can use; 120 where there is none.
-pub fn columns() -> u16 {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
-    if size == 0 { 120 } else { size.clamp(60, 140) }
 }

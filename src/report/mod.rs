@@ -1,4 +1,4 @@
-//! Floor 6: a run's report, for people (text, a page) and for programs (JSON). Nothing is computed here that the report does not hold.
+//! Floor 6: a report, for people (text, a page) and for programs (JSON). Nothing is computed here that the report does not hold.
 
 mod books;
 mod compare;
@@ -13,7 +13,7 @@ pub use compare::{render as render_compare_text, render_markdown as render_compa
 pub use counters::counter_rows;
 pub use format::{count, duration_ns, kwh, price, rate, watt};
 pub use load::render as render_load_text;
-pub use page::render as render_html;
+pub use page::{render as render_html, render_load as render_load_html};
 pub use text::render as render_text;
 
 use serde::Serialize;

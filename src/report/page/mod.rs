@@ -1,32 +1,29 @@
-//! A run's report as one HTML page: nothing is loaded from anywhere, and no script runs.
+//! A report as one HTML page: nothing is loaded from anywhere, and no script runs.
 //!
-//! `sections` lays the report out, `plot` draws, `table` makes tables in which each figure names its exact value and its place in
-//! the JSON report, `markup` writes what is well-formed.
+//! `sections` lays a run's report out and `load` a load's, both in `frame`; `plot` draws, `table` makes tables in which each figure
+//! names its exact value and its place in the JSON report, `markup` writes what is well-formed.
 
+mod frame;
+mod load;
 mod markup;
 mod plot;
 mod sections;
 mod table;
 
 use crate::scenario::RunReport;
-use markup::Markup;
+use crate::scenario::load::LoadReport;
 
-const STYLE: &str = include_str!("style.css");
-
-/// Lays the report out as a page. Every figure stands in a `<data value="..." data-json="...">` with its exact value and its place
+/// Lays a run's report out as a page. Every figure stands in a `<data value="..." data-json="...">` with its exact value and its place
 /// in the JSON report of the same run.
 pub fn render(report: &RunReport) -> String {
-    let mut out = Markup::new();
-    out.open("html", &[("lang", "en")]).open("head", &[]);
-    out.empty("meta", &[("charset", "utf-8")]);
-    out.empty("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
-    out.empty("meta", &[("name", "color-scheme"), ("content", "light dark")]);
-    out.element("title", &[], &format!("joulebook run, {}", report.environment.date));
-    out.style(STYLE).close();
-    out.open("body", &[]).open("main", &[]);
-    sections::write(report, &mut out);
-    out.close().close().close();
-    format!("<!DOCTYPE html>\n{}\n", out.finish())
+    let title = format!("joulebook run, {}", report.environment.date);
+    frame::page(&title, |out| sections::write(report, out))
+}
+
+/// Lays a load's report out as a page, in the same way.
+pub fn render_load(report: &LoadReport) -> String {
+    let title = format!("joulebook load {}, {}", report.kind, report.environment.date);
+    frame::page(&title, |out| load::write(report, out))
 }
 
 #[cfg(test)]

@@ -42,8 +42,12 @@ pub enum Unit {
     Quantile,
     /// A whole number.
     Count,
-    /// Memory.
+    /// Memory of a process or an engine.
     Mebibytes,
+    /// Memory of one of many.
+    Kibibytes,
+    /// Memory of the least things.
+    Bytes,
 }
 
 impl Unit {
@@ -67,6 +71,8 @@ impl Unit {
             }
             Unit::Count => count(number.round() as u64),
             Unit::Mebibytes => format!("{} MiB", three_digits(number)),
+            Unit::Kibibytes => format!("{} KiB", three_digits(number)),
+            Unit::Bytes => format!("{number:.0} bytes"),
         }
     }
 

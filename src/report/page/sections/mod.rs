@@ -8,42 +8,32 @@ mod time;
 mod top;
 mod work;
 
+use super::frame::{self, Section, paragraph};
 use super::markup::Markup;
-use super::table::{At, Cell};
+use super::table::At;
 use crate::node::Stack;
 use crate::scenario::{RunReport, ScenarioResult};
 
 /// Writes all sections that the report has something for.
 pub fn write(report: &RunReport, out: &mut Markup) {
-    type Write = fn(&RunReport, &mut Markup);
-    let sections: [(&str, &str, &str, bool, Write); 8] = [
-        ("speed", "Speed", "Operations a second", !report.scenarios.is_empty(), speed::write),
-        ("ratios", "Ratios", "How many times as fast", !report.ratios.is_empty(), speed::write_ratios),
-        ("ladder", "Ladder", "One change at a time", !report.ladder.is_empty(), speed::write_ladder),
-        ("latency", "Latency", "Latency", !report.scenarios.is_empty(), latency::write),
-        ("time", "Time", "Where the time goes", !report.attribution.is_empty(), time::write),
-        (
-            "components",
-            "Components",
-            "Components, dearest first",
-            !report.components.is_empty(),
-            time::write_components,
-        ),
-        ("work", "Work", "What was done, and what it used", !report.scenarios.is_empty(), work::write),
-        ("place", "Machine", "Machine, build and settings", true, place::write),
-    ];
-    let sections = sections.into_iter().filter(|(_, _, _, wanted, _)| *wanted);
+    let section = |id, short, heading, wanted, write| Section { id, short, heading, wanted, write };
+    let (played, attributed) = (!report.scenarios.is_empty(), !report.attribution.is_empty());
+    let components = !report.components.is_empty();
     top::write(report, out);
-    out.open("nav", &[("aria-label", "Sections")]);
-    for (id, short, ..) in sections.clone() {
-        out.element("a", &[("href", &format!("#{id}"))], short);
-    }
-    out.close();
-    for (id, _, heading, _, write) in sections {
-        out.open("section", &[("id", id)]).element("h2", &[], heading);
-        write(report, out);
-        out.close();
-    }
+    frame::sections(
+        report,
+        &[
+            section("speed", "Speed", "Operations a second", played, speed::write as fn(&RunReport, &mut Markup)),
+            section("ratios", "Ratios", "How many times as fast", !report.ratios.is_empty(), speed::write_ratios),
+            section("ladder", "Ladder", "One change at a time", !report.ladder.is_empty(), speed::write_ladder),
+            section("latency", "Latency", "Latency", played, latency::write),
+            section("time", "Time", "Where the time goes", attributed, time::write),
+            section("components", "Components", "Components, dearest first", components, time::write_components),
+            section("work", "Work", "What was done, and what it used", played, work::write),
+            section("place", "Machine", "Machine, build and settings", true, place::write),
+        ],
+        out,
+    );
 }
 
 /// A style for each stack, the same in every picture.
@@ -78,13 +68,4 @@ fn by_scenario(report: &RunReport) -> Vec<(&str, Vec<(At, &ScenarioResult)>)> {
     };
     let names = names(report.scenarios.iter().map(|result| result.name.as_str()));
     names.into_iter().map(|name| (name, of(name))).collect()
-}
-
-/// A paragraph of words and figures.
-fn paragraph(out: &mut Markup, parts: &[Cell]) {
-    out.open("p", &[]);
-    for part in parts {
-        part.write(out);
-    }
-    out.close();
 }

@@ -1,44 +1,16 @@
 //! Where and with what it was measured, and what was asked for.
 
+use super::super::frame::{environment, how_to_read};
 use super::super::markup::Markup;
 use super::super::table::{At, Cell, Table};
-use crate::report::format::duration_ns;
-use crate::scenario::{Environment, RunReport, Settings};
+use crate::scenario::{RunReport, Settings};
 
 pub fn write(report: &RunReport, out: &mut Markup) {
     environment(&report.environment).write(out);
     let mut settings = settings(&report.settings);
     settings.rows.push(vec![Cell::words("run to its end"), At::root().yes("complete", report.complete)]);
     settings.write(out);
-    let parts = [
-        Cell::words("Each figure on this page has its exact value, and its place in the JSON report of the same run ("),
-        At::root().words("schema", report.schema),
-        Cell::words("), in the attributes of its <data> element."),
-    ];
-    super::paragraph(out, &parts);
-}
-
-fn environment(place: &Environment) -> Table {
-    let at = At::root().under("environment");
-    let mut table = Table::new("Machine and build", ["", "what it is"]);
-    let mut row = |name: &str, cell: Cell| table.rows.push(vec![Cell::words(name), cell]);
-    row("version", at.words("version", place.version));
-    row("revision", at.words("revision", place.revision));
-    row("date", at.words("date", &place.date));
-    row("CPU", at.words("cpu", &place.cpu));
-    row("CPUs", at.count("cpus", place.cpus));
-    row("platform", at.words("platform", &place.platform));
-    row("SHA-256", at.words("sha256", &place.sha256));
-    row("many hashes at a time", at.words("hash_kernel", place.hash_kernel));
-    let mut kernels = Cell::words("this machine can run:");
-    for (index, kernel) in place.hash_kernels.iter().enumerate() {
-        kernels = kernels.and(at.words(&format!("hash_kernels/{index}"), kernel));
-    }
-    row("hashing kernels", kernels);
-    row("optimized build", at.yes("optimized_build", place.optimized_build));
-    row("step of the clock", at.exact("clock_step_ns", place.clock_step_ns, duration_ns(place.clock_step_ns as f64)));
-    row("counters", at.words("counters", &place.counters));
-    table
+    how_to_read(report.schema, out);
 }
 
 fn settings(asked: &Settings) -> Table {

@@ -1,45 +1,20 @@
 //! The head of the page: what it is of, and its main figures.
 
+use super::super::frame::{head, paragraph};
 use super::super::markup::Markup;
 use super::super::plot::Unit;
 use super::super::table::{At, Cell};
-use super::{by_scenario, paragraph, style_of};
+use super::{by_scenario, style_of};
 use crate::node::Stack;
 use crate::scenario::{RunReport, ScenarioResult};
 
 pub fn write(report: &RunReport, out: &mut Markup) {
-    let (place, at) = (&report.environment, At::root().under("environment"));
-    out.open("header", &[]).element("h1", &[], "joulebook run");
-    let words = |text: &str| Cell::words(text);
-    paragraph(
-        out,
-        &[
-            at.words("cpu", &place.cpu),
-            words(", "),
-            at.count("cpus", place.cpus),
-            words(" CPUs, "),
-            at.words("platform", &place.platform),
-            words(". Version "),
-            at.words("version", place.version),
-            words(", "),
-            at.said("date", &place.date, &format!("{} UTC", place.date.replace('T', " ").trim_end_matches('Z'))),
-            words("."),
-        ],
-    );
     let mut warnings = Vec::new();
-    if !report.complete {
-        warnings.push("Interrupted: this is what was measured until then.".to_string());
-    }
-    if !place.optimized_build {
-        warnings.push("This is not an optimized build: its figures say nothing of one.".to_string());
-    }
     if let Some(warning) = report.settings.durable.as_ref().and_then(|durable| durable.warning.as_ref()) {
         warnings.push(format!("The durable stack is not durable: {warning}."));
     }
-    for warning in &warnings {
-        out.element("p", &[("class", "warning"), ("role", "note")], warning);
-    }
-    out.close().open("div", &[("class", "cards")]);
+    head("joulebook run", &[], &report.environment, report.complete, &warnings, out);
+    out.open("div", &[("class", "cards")]);
     for (name, results) in by_scenario(report) {
         // The last stack but a journal's is the one that a scenario is played for.
         let plain = results.iter().rev().find(|(_, result)| result.stack != Stack::DURABLE_NAME);
