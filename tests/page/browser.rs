@@ -1,6 +1,5 @@
 //! The page in a browser, as a phone and a desktop show it.
 
-use super::page_and_json;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -65,28 +64,25 @@ fn found(folder: &Path, [width, height]: [u32; 2], dark: bool) -> serde_json::Va
     serde_json::from_str(&found.replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&")).unwrap()
 }
 
-#[test]
-#[ignore = "needs Chromium"]
-fn a_browser_shows_the_page_on_a_phone_and_a_desktop_light_and_dark() {
+/// Demands that a browser shows the page on a phone and a desktop, light and dark: nothing wider than the screen, no text outside
+/// its picture, nothing loaded.
+pub fn shows(page: &str) {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&[][..], &["--stack", "ladder", "--durable", "."]] {
-        let (page, _) = page_and_json(arguments);
-        assert_eq!(page.matches("</body>").count(), 1);
-        fs::write(folder.path().join("page.html"), page.replace("</body>", PROBE)).unwrap();
-        let figures = page.matches("<figure").count();
-        for (size, kind) in [([360, 800], "narrow"), ([1_280, 900], "wide")] {
-            let [light, dark] = [false, true].map(|dark| found(folder.path(), size, dark));
-            for (found, is_dark) in [(&light, false), (&dark, true)] {
-                assert_eq!(found["width"], size[0], "{found}");
-                assert!(found["scroll"].as_u64() <= Some(size[0].into()), "wider than the screen: {found}");
-                assert_eq!(found["dark"], is_dark, "{found}");
-                assert_eq!(found["kinds"], serde_json::json!([kind]), "{found}");
-                assert_eq!(found["pictures"], figures, "{found}");
-                for nothing in ["outside", "small", "failed", "loaded"] {
-                    assert_eq!(found[nothing], serde_json::json!([]), "{nothing}, {size:?}");
-                }
+    assert_eq!(page.matches("</body>").count(), 1);
+    fs::write(folder.path().join("page.html"), page.replace("</body>", PROBE)).unwrap();
+    let figures = page.matches("<figure").count();
+    for (size, kind) in [([360, 800], "narrow"), ([1_280, 900], "wide")] {
+        let [light, dark] = [false, true].map(|dark| found(folder.path(), size, dark));
+        for (found, is_dark) in [(&light, false), (&dark, true)] {
+            assert_eq!(found["width"], size[0], "{found}");
+            assert!(found["scroll"].as_u64() <= Some(size[0].into()), "wider than the screen: {found}");
+            assert_eq!(found["dark"], is_dark, "{found}");
+            assert_eq!(found["kinds"], serde_json::json!([kind]), "{found}");
+            assert_eq!(found["pictures"], figures, "{found}");
+            for nothing in ["outside", "small", "failed", "loaded"] {
+                assert_eq!(found[nothing], serde_json::json!([]), "{nothing}, {size:?}");
             }
-            assert!(light["page"] != dark["page"] && light["ink"] != dark["ink"], "{light} {dark}");
         }
+        assert!(light["page"] != dark["page"] && light["ink"] != dark["ink"], "{light} {dark}");
     }
 }

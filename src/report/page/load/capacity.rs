@@ -94,10 +94,11 @@ pub fn write_growth(report: &LoadReport, out: &mut Markup) {
     books(of, out);
 }
 
-/// Memory, drawn in a larger unit than that of the report.
-fn memory(at: &At, path: &str, bytes: u64, unit_bytes: u32, unit: Unit) -> Figure {
-    let number = bytes as f64 / f64::from(unit_bytes);
-    Figure { number, cell: at.exact(path, bytes, unit.text(number)) }
+/// Memory, drawn in a larger unit than the report's, and said in the one that shows its digits.
+fn memory(at: &At, path: &str, bytes: u64, unit: Unit) -> Figure {
+    let (kib, mib) = (bytes as f64 / f64::from(1 << 10), bytes as f64 / f64::from(1 << 20));
+    let text = if mib < 1.0 { Unit::Kibibytes.text(kib) } else { Unit::Mebibytes.text(mib) };
+    Figure { number: if unit == Unit::Kibibytes { kib } else { mib }, cell: at.exact(path, bytes, text) }
 }
 
 fn growth(of: &Capacity, out: &mut Markup) {
@@ -116,7 +117,7 @@ fn growth(of: &Capacity, out: &mut Markup) {
         let at = At::root().under(format!("capacity/growth/{index}"));
         let users = at.figure("users", size.users, Unit::Count);
         let each = at.figure("ns_per_command", size.ns_per_command, Unit::Nanoseconds);
-        let bytes = memory(&at, "engine_bytes", size.engine_bytes, 1 << 20, Unit::Mebibytes);
+        let bytes = memory(&at, "engine_bytes", size.engine_bytes, Unit::Mebibytes);
         table.rows.push(vec![
             users.cell.clone(),
             at.count("orders", size.orders),
@@ -147,7 +148,7 @@ fn books(of: &Capacity, out: &mut Markup) {
         let at = At::root().under(format!("capacity/books/{index}"));
         let books = at.figure("books", size.books, Unit::Count);
         let each = at.figure("ns_per_message", size.ns_per_message, Unit::Nanoseconds);
-        let bytes = memory(&at, "bytes_per_book", size.bytes_per_book, 1 << 10, Unit::Kibibytes);
+        let bytes = memory(&at, "bytes_per_book", size.bytes_per_book, Unit::Kibibytes);
         table.rows.push(vec![books.cell.clone(), each.cell.clone(), bytes.cell.clone()]);
         time.push(Point { x: books.clone(), y: each });
         space.push(Point { x: books, y: bytes });
