@@ -9,6 +9,7 @@ mod markup;
 
 use check::{check, joulebook};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 
 const SMALL: [&str; 9] =

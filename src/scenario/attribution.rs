@@ -166,11 +166,11 @@ fn bound_by(threads: &[ThreadTimes]) -> String {
     let busiest = threads.iter().min_by(|a, b| waits(a).total_cmp(&waits(b))).expect("there is a thread");
     let work = busiest.stages.iter().filter(|stage| stage.name != Stage::Wait.name());
     let dearest = work.max_by(|a, b| a.share.total_cmp(&b.share)).expect("there is a stage");
+    let what = if dearest.name == Stage::Sync.name() { "sync, waiting for the disk" } else { &dearest.name };
     let mut said = format!(
-        "the {} thread, which waits {:.0} % of the time: most of it is {} ({:.0} %)",
+        "the {} thread, which waits {:.0} % of the time: most of it is {what} ({:.0} %)",
         busiest.name,
         100.0 * waits(busiest),
-        dearest.name,
         100.0 * dearest.share
     );
     for other in threads.iter().filter(|other| other.name != busiest.name) {
@@ -207,5 +207,13 @@ mod tests {
             "{said}"
         );
         assert!(said.ends_with("the engine thread waits 60 %"), "{said}");
+        let journal = times(1_000.0, &[(Stage::Journal, 100.0), (Stage::Sync, 880.0), (Stage::Wait, 20.0)]);
+        let said = bound_by(&[thread("engine", "", &engine, 10.0), thread("journal", "", &journal, 10.0)]);
+        assert!(
+            said.starts_with(
+                "the journal thread, which waits 2 % of the time: most of it is sync, waiting for the disk (88 %)"
+            ),
+            "{said}"
+        );
     }
 }

@@ -118,7 +118,12 @@ impl<E: Engine> Durable<'_, E> {
             syncs: after.syncs - before.syncs,
             ..taken.work
         };
-        let (digest, sealed, journal) = (state_digest(&stopped.engine), Some(stopped.sealed), Some(journal));
+        let mut sealed = stopped.sealed;
+        // The sealer is there before the round and behind it, and waits.
+        let idle_ns = (sealed.times.wall_ns - 1e9 * wall_seconds).clamp(0.0, sealed.times.stage_ns[Stage::Wait]);
+        sealed.times.wall_ns -= idle_ns;
+        sealed.times.stage_ns[Stage::Wait] -= idle_ns;
+        let (digest, sealed, journal) = (state_digest(&stopped.engine), Some(sealed), Some(journal));
         Ok(Round {
             operations,
             wall_seconds,

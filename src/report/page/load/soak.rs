@@ -86,7 +86,10 @@ fn pictures(of: &Soak, out: &mut Markup) {
 }
 
 fn table(of: &Soak) -> Table {
-    let mut table = Table::new("Samples", ["after", "requests", "orders that rest", "resident set", "longest wait"]);
+    let mut table = Table::new(
+        "Samples",
+        ["after", "requests", "orders that rest", "resident set", "engine, bytes", "longest wait"],
+    );
     for (at, sample) in samples(of) {
         let resident = |mib| at.figure("resident_mib", mib, Unit::Mebibytes).cell;
         table.rows.push(vec![
@@ -94,6 +97,7 @@ fn table(of: &Soak) -> Table {
             at.count("requests", sample.requests),
             at.count("open_orders", sample.open_orders),
             sample.resident_mib.map_or_else(|| Cell::words("unavailable"), resident),
+            at.count("engine_bytes", sample.engine_bytes),
             at.figure("latency_max_ns", sample.latency_max_ns, Unit::Nanoseconds).cell,
         ]);
     }
@@ -118,6 +122,7 @@ fn trends(of: &Soak, at: &At) -> Table {
         });
     };
     row("resident set", "resident_mib_per_hour", &of.resident_mib_per_hour, |mib| format!("{mib:+.2} MiB"));
+    row("engine", "engine_mib_per_hour", &of.engine_mib_per_hour, |mib| format!("{mib:+.2} MiB"));
     row("orders that rest", "open_orders_per_hour", &of.open_orders_per_hour, |orders| {
         let sign = if orders.round() < 0.0 { "-" } else { "+" };
         format!("{sign}{}", count(orders.abs().round() as u64))
