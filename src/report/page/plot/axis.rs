@@ -7,6 +7,9 @@ use super::sheet::{Anchor, Sheet};
 /// Room below a picture for the names of an axis along x.
 pub const BELOW: f64 = 22.0;
 
+/// So much may the half of a text be wider than it seems.
+const SLACK: f64 = 4.0;
+
 /// An axis from left to right: lines from `top` to `bottom`, their names below.
 pub fn along_x(sheet: &mut Sheet, scale: &Scale, unit: Unit, top: f64, bottom: f64) -> Result<(), ScaleError> {
     let most = if sheet.is_wide() { 9 } else { 5 };
@@ -14,11 +17,12 @@ pub fn along_x(sheet: &mut Sheet, scale: &Scale, unit: Unit, top: f64, bottom: f
     for value in named(scale, unit, most) {
         let (x, text) = (scale.at(value)?, unit.tick(value));
         sheet.line([x, top], [x, bottom], "grid");
-        // What would leave the picture stands inside, what would touch its neighbour is not said.
+        // What would leave the picture stands inside, what would touch its neighbour is not said. Fonts differ a little from what
+        // is assumed of them.
         let half = sheet.text_width(&text) / 2.0;
         let (from, anchor, at) = match x {
-            x if x - half < 0.0 => (0.0, Anchor::Start, 0.0),
-            x if x + half > sheet.width => (sheet.width - 2.0 * half, Anchor::End, sheet.width),
+            x if x - half < SLACK => (0.0, Anchor::Start, 0.0),
+            x if x + half > sheet.width - SLACK => (sheet.width - 2.0 * half, Anchor::End, sheet.width),
             x => (x - half, Anchor::Middle, x),
         };
         if from >= free {
