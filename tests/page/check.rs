@@ -50,7 +50,7 @@ fn shown(text: &str, pointer: &str) -> Option<f64> {
         (" s", 1e9 * seconds),
         (" MiB", if pointer.contains("bytes") { f64::from(1 << 20) } else { 1.0 }),
         (" KiB", 1_024.0),
-        (" bytes", 1.0),
+        (" B", 1.0),
         (" %", 0.01),
         ("x", 1.0),
     ];

@@ -84,4 +84,46 @@ mod tests {
         let empty = render(&report);
         assert!(!empty.contains("<svg") && empty.contains("id=\"place\""), "{empty}");
     }
+
+    #[test]
+    fn a_load_of_which_nothing_was_measured_has_a_page() {
+        use crate::scenario::load::{LoadKind, LoadOptions, Soak, SoakSample, Stress, run_load};
+        let (kind, seconds, rate) = (LoadKind::Concurrent, 0.01, None);
+        let (clients, users, orders, orders_max, queue) = (2, 10, 5, 1_000, 100);
+        let (seed, difficulty_bits) = (1, 2);
+        let options =
+            LoadOptions { kind, clients, users, orders, orders_max, queue, seconds, rate, seed, difficulty_bits };
+        let mut report = run_load(&options, &mut |_| {}, &Arc::default()).unwrap();
+        assert!(render_load(&report).contains("id=\"figure-latency-1\""));
+        let unavailable = || Reading::Unavailable("no <proc>".to_string());
+        report.runs[0].cpu_seconds = unavailable();
+        report.runs[0].latency_ns.curve.clear();
+        report.complete = false;
+        report.stress = Some(Stress {
+            orders_max: 9,
+            bytes_per_account: unavailable(),
+            bytes_per_order: unavailable(),
+            stretches: Vec::new(),
+            digest_while_refusing: None,
+            says: "it was ended".to_string(),
+        });
+        let unread = SoakSample { seconds: 1.0, requests: 0, open_orders: 0, resident_mib: None, latency_max_ns: 0 };
+        report.soak = Some(Soak {
+            samples: vec![unread],
+            warm_up_seconds: 0.0,
+            resident_mib_per_hour: None,
+            open_orders_per_hour: None,
+            says: "cannot tell: no <proc>".to_string(),
+        });
+        let page = render_load(&report);
+        for wanted in ["Interrupted: ", "unavailable: no &lt;proc&gt;", "it was ended", "cannot tell: no &lt;proc&gt;"]
+        {
+            assert!(page.contains(wanted), "{wanted}");
+        }
+        // Of all pictures there is that of orders over time: zero has a place on its axis.
+        assert_eq!(page.matches("<figure").count(), 1, "{page}");
+        (report.stress, report.soak) = (None, None);
+        report.runs.clear();
+        assert!(!render_load(&report).contains("<svg"));
+    }
 }

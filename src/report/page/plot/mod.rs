@@ -72,12 +72,16 @@ impl Unit {
             Unit::Count => count(number.round() as u64),
             Unit::Mebibytes => format!("{} MiB", three_digits(number)),
             Unit::Kibibytes => format!("{} KiB", three_digits(number)),
-            Unit::Bytes => format!("{number:.0} bytes"),
+            Unit::Bytes => format!("{number:.0} B"),
         }
     }
 
     /// The same on an axis: without digits that say nothing.
     fn tick(self, number: f64) -> String {
+        // Nobody measures nothing in ns on an axis of seconds.
+        if number == 0.0 && matches!(self, Unit::Nanoseconds | Unit::Seconds) {
+            return "0".to_string();
+        }
         let text = self.text(number);
         let Some((digits, rest)) = text.split_once('.') else { return text };
         let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -153,6 +157,7 @@ mod tests {
     fn ticks_have_no_idle_digits() {
         let ticks = [(Unit::Rate, 1e6), (Unit::Nanoseconds, 200.0), (Unit::Times, 0.5), (Unit::Nanoseconds, 2_500.0)];
         assert_eq!(ticks.map(|(unit, at)| unit.tick(at)), ["1 M/s", "200 ns", "0.5x", "2.5 us"]);
+        assert_eq!([Unit::Seconds, Unit::Rate].map(|unit| unit.tick(0.0)), ["0", "0/s"]);
     }
 
     struct Undrawable;
