@@ -107,11 +107,14 @@ mod tests {
             digest_while_refusing: None,
             says: "it was ended".to_string(),
         });
-        let unread = SoakSample { seconds: 1.0, requests: 0, open_orders: 0, resident_mib: None, latency_max_ns: 0 };
+        let (seconds, resident_mib) = (1.0, None);
+        let unread =
+            SoakSample { seconds, requests: 0, open_orders: 0, resident_mib, engine_bytes: 1, latency_max_ns: 0 };
         report.soak = Some(Soak {
             samples: vec![unread],
             warm_up_seconds: 0.0,
             resident_mib_per_hour: None,
+            engine_mib_per_hour: None,
             open_orders_per_hour: None,
             says: "cannot tell: no <proc>".to_string(),
         });
