@@ -379,27 +379,11 @@ fn reading(reading: &Reading, show: impl Fn(f64) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Kind, Options, StackChoice, run};
+    use crate::scenario::{Options, run, small_options};
     use std::sync::Arc;
 
     fn small_report() -> RunReport {
-        let options = Options {
-            scenarios: Kind::ALL.to_vec(),
-            stacks: StackChoice::Both,
-            users: 5,
-            orders: 4,
-            operations: Some(300),
-            seed: 1,
-            difficulty_bits: 2,
-            block_transactions: 64,
-            block_interval_ms: Some(1),
-            rounds: Some(2),
-            quick: true,
-            attribution: true,
-            callgrind: None,
-            chain: None,
-            durable: None,
-        };
+        let options = Options { users: 5, orders: 4, block_interval_ms: Some(1), rounds: Some(2), ..small_options() };
         run(&options, &mut |_| {}, &Arc::default()).unwrap()
     }
 

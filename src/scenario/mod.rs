@@ -23,6 +23,8 @@ mod stage_counts;
 
 pub use books::{BooksError, BooksOptions, run_books};
 pub use books_report::{BooksReport, BooksResult, BooksSettings};
+#[cfg(test)]
+pub(crate) use options::tests::small_options;
 pub use options::{DurableChoice, Kind, Options, Progress, StackChoice};
 pub use outcome::{
     Attribution, Component, Counted, DurableSettings, Environment, JournalWork, Latency, QuantileLatency, Ratio,

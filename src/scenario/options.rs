@@ -107,11 +107,11 @@ pub struct Progress<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// All four scenarios on both stacks, in a moment.
-    pub fn small() -> Options {
+    pub fn small_options() -> Options {
         Options {
             scenarios: Kind::ALL.to_vec(),
             stacks: StackChoice::Both,

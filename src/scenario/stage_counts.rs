@@ -196,7 +196,7 @@ mod tests {
     fn what_a_model_counted_is_of_a_trade_and_beside_its_time() {
         let stages =
             || [Stage::Match, Stage::Tokens, Stage::Leaves, Stage::Seal, Stage::Wait].map(|stage| share(stage, 90.0));
-        let options = super::super::options::tests::small();
+        let options = super::super::small_options();
         let mut of = attribution(stages().to_vec());
         by_callgrind(&mut of, &record(Platform::chosen().name()), &options, 3.0);
         let [matching, tokens, leaves, seal, wait] = &of.threads[0].stages[..] else { panic!("{of:?}") };
