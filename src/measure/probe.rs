@@ -17,7 +17,7 @@
 //! and the time without a CPU is taken from the thread's CPU clock instead.
 
 use super::clock;
-use super::counters::{self, Sample, Scope, Source};
+use super::counters::{self, Recorded, Sample, Scope, Source};
 use super::resources::thread_cpu_ns;
 use super::rounds::median;
 use super::stage::{PerStage, Stage, StageTimes};
@@ -285,6 +285,13 @@ impl Found {
         OUTER + 1 + ((self.random >> 32) % (2 * mean - 1)) as u32
     }
 
+    /// What the counter of stages found, if there is one. The thread gets its counters back.
+    fn take_stages(&mut self) -> Option<Box<PerStage<Sample>>> {
+        let (stages, source) = self.counter.take()?.finish(self.turns);
+        COUNTERS.set(source);
+        Some(Box::new(stages))
+    }
+
     /// All turns, estimated from those that were looked at, and what was rare.
     fn times(&self, wall_ns: f64, cpu_ns: Result<u64, String>) -> StageTimes {
         let mut times = StageTimes { wall_ns, ..StageTimes::default() };
@@ -360,6 +367,11 @@ impl Sampled {
         COUNTS_STAGES.set(whether);
     }
 
+    /// What this thread counts with: opened once, and never beside another set, which would take turns with it.
+    pub fn with_counters<R>(look: impl FnOnce(&dyn Source) -> R) -> R {
+        COUNTERS.with_borrow(|source| look(&**source))
+    }
+
     /// Whether what a ledger does is to be looked at by [`tokens`](Probe::tokens).
     #[inline(always)]
     pub fn looks_at_tokens() -> bool {
@@ -376,10 +388,16 @@ impl Probe for Sampled {
 
     fn start(in_a_row: u32) {
         assert!(in_a_row > 0, "at least one turn is looked at");
+        // What was begun before may have failed.
+        let _ = FOUND.with_borrow_mut(Found::take_stages);
         let counted_before = COUNTERS.with_borrow_mut(|source| source.read());
         FOUND.with_borrow_mut(|found| {
             *found = Found { in_a_row, counted_before, ..Found::new(found.random) };
-            found.counter = COUNTS_STAGES.get().then(|| Box::new(StageCounter::new(counters::open(Scope::Thread))));
+            found.counter = COUNTS_STAGES.get().then(|| {
+                // Until it is finished: counters that are opened twice take turns.
+                let lent = COUNTERS.replace(Box::new(Recorded::nothing("the counter of stages has them")));
+                Box::new(StageCounter::new(lent))
+            });
             found.rows.reserve(ROWS_MAX);
             // The first row need not be far: a short run is to show something, too.
             AHEAD.set(OUTER + 1 + found.distance() / TURNS_PER_SAMPLE as u32);
@@ -395,8 +413,8 @@ impl Probe for Sampled {
             let wall_ns = clock::ns(clock::ticks() - found.started);
             let cpu_ns = found.cpu_started.clone().and_then(|started| Ok(thread_cpu_ns()? - started));
             let times = found.times(wall_ns, cpu_ns);
+            let stages = found.take_stages();
             let counted = COUNTERS.with_borrow_mut(|source| source.read()).since(&found.counted_before);
-            let stages = found.counter.take().map(|counter| Box::new(counter.finish(found.turns)));
             *found = Found::new(found.random);
             Some(Seen { times, counted, stages })
         })

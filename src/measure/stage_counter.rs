@@ -22,7 +22,7 @@ pub struct StageCounter {
 }
 
 impl StageCounter {
-    /// Counts with a source of this thread.
+    /// Counts with this thread's source, which [`finish`](Self::finish) gives back.
     pub fn new(mut source: Box<dyn Source>) -> Self {
         let readings: Vec<Sample> = (0..REHEARSALS).map(|_| source.read()).collect();
         let own = usual(readings.windows(2).map(|pair| pair[1].since(&pair[0])).collect());
@@ -60,14 +60,14 @@ impl StageCounter {
         counted
     }
 
-    /// Of all turns, so many, and what was rare.
-    pub fn finish(self, turns: u64) -> PerStage<Sample> {
+    /// Of all turns, so many, and what was rare; and the source.
+    pub fn finish(self, turns: u64) -> (PerStage<Sample>, Box<dyn Source>) {
         let each = turns as f64 / self.turns.max(1) as f64;
         let mut counted = self.rare;
         for stage in Stage::ALL {
             counted[stage].add(&self.stages[stage].times(each));
         }
-        counted
+        (counted, self.source)
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         counter.lap_of_rare(Stage::Wait);
         counter.lap(Stage::Match);
         // Of four turns one was looked at.
-        let counted = counter.finish(4);
+        let (counted, _) = counter.finish(4);
         assert_eq!(count(&counted[Stage::Match]), 4 * 107);
         assert_eq!((count(&counted[Stage::Tokens]), count(&counted[Stage::Wait])), (4 * 40, 1_000));
         assert_eq!(counted[Stage::Events], Sample::default(), "nothing is no zero");
@@ -129,6 +129,6 @@ mod tests {
         let mut counter = StageCounter::new(Box::new(Recorded::nothing("no PMU")));
         counter.turn();
         counter.lap(Stage::Match);
-        assert_eq!(counter.finish(32)[Stage::Match], Sample::default());
+        assert_eq!(counter.finish(32).0[Stage::Match], Sample::default());
     }
 }

@@ -8,9 +8,9 @@ use super::player::{Player, Round, Setting, prepare_probed};
 use super::results::{Contender, interval};
 use super::stage_counts::by_cpu;
 use super::{Attribution, Counted, Kind, ScenarioError, StageShare, ThreadTimes};
-use crate::measure::counters::{self, Sample, Scope};
+use crate::measure::counters::{Sample, per_operation};
 use crate::measure::verdict::{Evidence, WaitsFor, judge};
-use crate::measure::{Stage, StageTimes};
+use crate::measure::{Sampled, Stage, StageTimes};
 use crate::node::{Durability, Stack};
 use crate::workload::Stream;
 
@@ -122,13 +122,11 @@ impl Sum {
 
 /// What was counted of the engine's thread, and what that says.
 fn counted(sum: &Sum) -> Counted {
-    // Asked again for its reasons only.
-    let source = counters::open(Scope::Thread);
     let mut evidence = Evidence::of(&sum.engine_counted);
     evidence.wall_ns = Some(sum.engine.wall_ns);
     // It sleeps only where it waits for the sealer or for a pool.
     evidence.waits_for = Some(WaitsFor::Thread);
-    let counters = counters::per_operation(&*source, &sum.engine_counted, sum.operations);
+    let counters = Sampled::with_counters(|source| per_operation(source, &sum.engine_counted, sum.operations));
     Counted { counters, verdict: judge(&evidence) }
 }
 

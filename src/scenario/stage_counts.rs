@@ -4,7 +4,7 @@ use super::player::{Player, Setting};
 use super::results::Contender;
 use super::{Attribution, Counted, Kind, Options, ScenarioError, ThreadTimes};
 use crate::hash::Platform;
-use crate::measure::counters::{self, Callgrind, Counter, Part, Recorded, Sample, Scope, Source};
+use crate::measure::counters::{self, Callgrind, Counter, Part, Recorded, Sample, Source};
 use crate::measure::verdict::{Evidence, judge};
 use crate::measure::{PerStage, Probe, Sampled, Stage};
 use crate::node::Stack;
@@ -27,10 +27,9 @@ pub fn by_cpu(
     stream: &Stream,
     probed: &dyn Player,
 ) -> Result<(), ScenarioError> {
-    let source = counters::open(Scope::Thread);
     let Contender { stack, operations, repeats, .. } = contender;
     // A pool's work is not this thread's.
-    if !cpu_counts(&*source) || setting.kind == Kind::Reads && stack.parallel_reads {
+    if !Sampled::with_counters(cpu_counts) || setting.kind == Kind::Reads && stack.parallel_reads {
         return Ok(());
     }
     Sampled::count_stages(true);
@@ -40,7 +39,7 @@ pub fn by_cpu(
     let _ = Sampled::finish();
     let round = round?;
     if let Some(stages) = round.engine_thread.and_then(|seen| seen.stages) {
-        beside(&mut attribution.threads[0], &stages, round.operations, &*source);
+        Sampled::with_counters(|source| beside(&mut attribution.threads[0], &stages, round.operations, source));
     }
     Ok(())
 }

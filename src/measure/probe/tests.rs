@@ -153,6 +153,16 @@ fn counts_come_to_the_stage_that_caused_them() {
     assert_eq!(faults(Stage::Events), None);
     Sampled::start(4);
     assert!(Sampled::finish().unwrap().stages.is_none(), "it was asked for once");
+    // What failed in between has not kept the thread's counters.
+    Sampled::count_stages(true);
+    Sampled::start(4);
+    Sampled::start(4);
+    Sampled::count_stages(false);
+    assert!(Sampled::finish().unwrap().stages.is_some());
+    Sampled::start(4);
+    touch_fresh_memory(FAULTS);
+    let counted = Sampled::finish().unwrap().counted;
+    assert!(counted.scaled(Counter::MinorFaults).unwrap().count >= 0.9 * FAULTS as f64, "{counted:?}");
 }
 
 /// Rows that were off the CPU for a tenth of their time are not long enough to stand out. The CPU clock tells them.
