@@ -36,6 +36,12 @@ fn sound(run: &Value, clients: f64) {
     assert_eq!(latency("samples"), figure("requests"), "a latency for every request");
     assert!(latency("p50") <= latency("p99") && latency("p99") <= latency("p999") && latency("p999") <= latency("max"));
     assert!(figure("batch_mean") >= 1.0 && figure("batch_max") <= 256.0);
+    let without_cpu = &run["engine_without_cpu_seconds"];
+    match without_cpu["value"].as_f64() {
+        // The engine's thread cannot have waited for longer than the run took; its clock is the kernel's, the wall's another.
+        Some(seconds) => assert!(seconds >= 0.0 && seconds <= 1.01 * figure("wall_seconds") + 0.01, "{run}"),
+        None => assert!(!without_cpu["unavailable"].as_str().unwrap().is_empty(), "{run}"),
+    }
     assert_eq!(run["digest"].as_str().unwrap().len(), 64);
 }
 

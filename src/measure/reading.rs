@@ -11,3 +11,9 @@ pub enum Reading {
     /// It could not be read, and why.
     Unavailable(String),
 }
+
+impl From<Result<f64, String>> for Reading {
+    fn from(read: Result<f64, String>) -> Self {
+        read.map_or_else(Reading::Unavailable, Reading::Value)
+    }
+}

@@ -22,6 +22,27 @@ pub fn thread_cpu_ns() -> Result<u64, String> {
     Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// How long this thread was ready to run so far while its CPU was another thread's, in ns: the second figure of
+/// `/proc/thread-self/schedstat` (Linux, `Documentation/scheduler/sched-stats.rst`). Another machine's share of a shared CPU is not
+/// in it.
+///
+/// # Errors
+/// Where the system does not count it, in words.
+pub fn thread_run_delay_ns() -> Result<u64, String> {
+    const FILE: &str = "/proc/thread-self/schedstat";
+    if !cfg!(target_os = "linux") {
+        return Err(format!("times without a CPU are read from Linux's /proc, and this is {}", std::env::consts::OS));
+    }
+    let counted = fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
+    let mut figures = counted.split_whitespace().map(str::parse::<u64>);
+    match (figures.next(), figures.next()) {
+        // A kernel that does not count it (CONFIG_SCHED_INFO) says 0 of everything.
+        (Some(Ok(on_cpu)), Some(Ok(delay))) if on_cpu > 0 || delay > 0 => Ok(delay),
+        (Some(Ok(_)), Some(Ok(_))) => Err(format!("{FILE} counts nothing: the kernel is without CONFIG_SCHED_INFO")),
+        _ => Err(format!("{FILE} says {counted:?}, and a time on a CPU and one without were wanted")),
+    }
+}
+
 /// Forgets the peak of the resident set, so that the next reading is of what comes now.
 ///
 /// # Errors
@@ -101,6 +122,35 @@ mod tests {
         let sum: u64 = (0..30_000_000u64).fold(0, |sum, value| std::hint::black_box(sum ^ value));
         std::hint::black_box(sum);
         assert!(process_cpu_seconds().unwrap() > before);
+    }
+
+    /// Threads that share the CPUs with others must be seen to wait for them, and one that sleeps waits for nobody.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_without_a_cpu_is_told_from_one_that_sleeps() {
+        let busy = |cpu_ns: u64| {
+            let until = thread_cpu_ns().unwrap() + cpu_ns;
+            while thread_cpu_ns().unwrap() < until {}
+        };
+        busy(20_000_000);
+        if let Err(reason) = thread_run_delay_ns() {
+            return println!("not checked: {reason}");
+        }
+        let (before, slept) = (thread_run_delay_ns().unwrap(), Instant::now());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let (asleep, slept) = (thread_run_delay_ns().unwrap() - before, slept.elapsed().as_nanos() as u64);
+        assert!(asleep + 200_000_000 <= slept, "{asleep} ns of {slept} were without a CPU, and 200 ms asleep");
+        // Three threads for each CPU, of 100 ms each: together they wait for as long as they run, and more.
+        let threads: Vec<_> = (0..3 * cpus())
+            .map(|_| {
+                std::thread::spawn(move || {
+                    busy(100_000_000);
+                    thread_run_delay_ns().unwrap()
+                })
+            })
+            .collect();
+        let waited: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert!(waited >= 100_000_000, "{waited} ns");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum Stage {
     Keep,
     /// The journal at work on a CPU: its frames' places, and its calls to write them.
     Journal,
-    /// Waiting for the disk, or without a CPU while the journal wrote.
+    /// Waiting for the disk while the journal wrote or synced.
     Sync,
     /// Waiting for another thread.
     Wait,

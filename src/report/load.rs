@@ -80,7 +80,7 @@ fn row(run: &LoadRun) -> Vec<String> {
 fn proof(run: &LoadRun) -> String {
     format!(
         "{}: {} requests, {} accepted{}, {} trades, {} blocks, {} orders rest, state {}; the worst client's p99 is {:.2} times the \
-         median client's; CPU {}. The first {} commands gave the same state on the baseline.",
+         median client's; CPU {}; the engine was ready without a CPU for {}. The first {} commands gave the same state on the baseline.",
         run.pace,
         count(run.requests),
         count(run.accepted),
@@ -91,6 +91,7 @@ fn proof(run: &LoadRun) -> String {
         &run.digest[..16],
         run.worst_client_p99_over_median,
         seconds(&run.cpu_seconds),
+        seconds(&run.engine_without_cpu_seconds),
         count(run.verified_commands),
     )
 }

@@ -93,10 +93,7 @@ pub fn scenario_result(
     let [slowest, middle, fastest] = ops_per_second(contender);
     let mut walls: Vec<f64> = rounds.iter().map(|round| round.wall_seconds).collect();
     let cpus: Result<Vec<f64>, String> = rounds.iter().map(|round| round.cpu_seconds.clone()).collect();
-    let cpu_seconds = match cpus {
-        Ok(mut cpus) => Reading::Value(median(&mut cpus)),
-        Err(reason) => Reading::Unavailable(reason),
-    };
+    let cpu_seconds = cpus.map(|mut cpus| median(&mut cpus)).into();
     let error_rate = evidence.error_rate();
     let rejects = evidence.rejects.iter().map(|(reason, &count)| (reason.name().to_string(), count)).collect();
     let last = rounds.last().expect("there is a round");

@@ -25,6 +25,7 @@ mod core;
 mod directory;
 mod error;
 mod inspect;
+mod laps;
 mod measured;
 mod outlet;
 mod packed;

@@ -2,18 +2,18 @@
 
 use super::DurableError;
 use super::board::{Board, Guard, Progress};
+use super::laps::Laps;
 use super::snapshot::Kept;
 use crate::block::{Header, SealRecord};
 use crate::journal::storage::Storage;
 use crate::journal::{FrameBuffer, Journal, JournalError, Kind, Label, SyncPolicy};
-use crate::measure::{Stage, thread_cpu_ns};
 use crate::node::Seal;
 use crate::types::Sequence;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Groups that wait for the journal at most. One more is being written, one is being made. A disk is not as even as an engine: with
 /// two, the engine waited half of the time for one that was fast enough on average. They must find room in a segment: a small one
@@ -269,40 +269,6 @@ fn next<S: Storage>(
     let message = messages.recv().ok();
     lap(laps, false);
     Ok(message)
-}
-
-/// The time of the thread that writes, divided up: on a CPU it works, without one while it writes it waits for the disk, and
-/// otherwise for messages.
-struct Laps {
-    board: Arc<Board>,
-    at: Instant,
-    cpu_ns: Result<u64, String>,
-}
-
-impl Laps {
-    fn start(board: Arc<Board>) -> Self {
-        Laps { board, at: Instant::now(), cpu_ns: thread_cpu_ns() }
-    }
-
-    fn lap(&mut self, writes: bool) {
-        let (now, cpu_now) = (Instant::now(), thread_cpu_ns());
-        let (before, cpu_before) =
-            (std::mem::replace(&mut self.at, now), std::mem::replace(&mut self.cpu_ns, cpu_now.clone()));
-        let mut progress = self.board.read();
-        let times = &mut progress.journal;
-        // What came before somebody looked is none of it.
-        let Some(since) = times.since else { return };
-        let wall_ns = now.saturating_duration_since(before.max(since)).as_nanos() as f64;
-        if !writes {
-            times.stage_ns[Stage::Wait] += wall_ns;
-            return;
-        }
-        // Where there is no such clock, all of it is the journal's.
-        let cpu_ns =
-            cpu_now.and_then(|now| Ok((now - cpu_before?) as f64)).map_or(wall_ns, |cpu_ns| cpu_ns.min(wall_ns));
-        times.stage_ns[Stage::Journal] += cpu_ns;
-        times.stage_ns[Stage::Sync] += wall_ns - cpu_ns;
-    }
 }
 
 fn lap(laps: &mut Option<Laps>, writes: bool) {

@@ -16,7 +16,7 @@ use crate::command::{Batch, Command};
 use crate::engine::{Engine, MarketStats, state_digest};
 use crate::event::{Event, EventLog, Reject};
 use crate::hash::Digest;
-use crate::measure::{LatencyRecorder, process_cpu_seconds};
+use crate::measure::{LatencyRecorder, process_cpu_seconds, thread_run_delay_ns};
 use crate::node::{BlockPolicy, Clock, Node, NodeError, SealTotals, Stack};
 use crate::optimized::Optimized;
 use crate::seal::Watch;
@@ -100,6 +100,8 @@ pub struct Driven {
     pub wall_seconds: f64,
     /// CPU seconds of the whole process in that time, clients included.
     pub cpu_seconds: Result<f64, String>,
+    /// Seconds of that time in which the engine's thread was ready while its CPU was another thread's.
+    pub engine_without_cpu_seconds: Result<f64, String>,
     /// The market at the end.
     pub stats: MarketStats,
     /// Digest of its state at the end.
@@ -161,7 +163,7 @@ pub fn drive(
     let traders: Vec<Trader> =
         (0..plan.clients).map(|client| Trader::new(plan.population, client, plan.clients)).collect();
     let (to, queue) = sync_channel(plan.queue);
-    let cpu = process_cpu_seconds();
+    let (cpu, run_delay) = (process_cpu_seconds(), thread_run_delay_ns());
     let start = Instant::now();
     let signals = Arc::new(Signals::new(start + plan.duration, watch.clone(), plan.habit));
     let line = |answered| Line { to: to.clone(), answered, start, signals: signals.clone() };
@@ -218,6 +220,7 @@ pub fn drive(
     }
     let wall_seconds = last as f64 / 1e9;
     let cpu_seconds = process_cpu_seconds().and_then(|now| Ok(now - cpu?));
+    let engine_without_cpu_seconds = thread_run_delay_ns().and_then(|now| Ok((now - run_delay?) as f64 / 1e9));
     let mut asked = Asked::default();
     for thread in asking {
         let Asked { refused, late } = thread.join().expect("a client does not panic");
@@ -234,6 +237,7 @@ pub fn drive(
         batches,
         wall_seconds,
         cpu_seconds,
+        engine_without_cpu_seconds,
         stats: engine.stats(),
         digest: state_digest(&engine),
         sealed,

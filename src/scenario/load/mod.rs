@@ -165,6 +165,8 @@ pub struct LoadRun {
     pub worst_client_p99_over_median: f64,
     /// CPU seconds of the process, clients included.
     pub cpu_seconds: Reading,
+    /// Seconds in which the engine's thread was ready while its CPU was another thread's: what latency owes to the lack of CPUs.
+    pub engine_without_cpu_seconds: Reading,
     /// Wall seconds.
     pub wall_seconds: f64,
     /// Trades.
@@ -363,10 +365,8 @@ fn summary(pace: String, offered_per_second: Option<f64>, driven: &Driven) -> Lo
         batch_max: driven.batches.max(),
         fairness: jain_index(&served),
         worst_client_p99_over_median: worst / median(&mut p99).max(1.0),
-        cpu_seconds: match &driven.cpu_seconds {
-            Ok(seconds) => Reading::Value(*seconds),
-            Err(reason) => Reading::Unavailable(reason.clone()),
-        },
+        cpu_seconds: driven.cpu_seconds.clone().into(),
+        engine_without_cpu_seconds: driven.engine_without_cpu_seconds.clone().into(),
         wall_seconds: driven.wall_seconds,
         trades: driven.stats.trades,
         open_orders: driven.stats.open_orders,

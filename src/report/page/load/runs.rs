@@ -200,7 +200,7 @@ fn requests(report: &LoadReport) -> Table {
 }
 
 fn work(report: &LoadReport) -> Table {
-    let heads = ["", "trades", "blocks", "orders that rest", "CPU", "same on the baseline", "state digest"];
+    let heads = ["", "trades", "blocks", "orders that rest", "CPU", "engine without CPU", "same on the baseline", "state digest"];
     let mut table = Table::new("Work", heads);
     for (_, at, run) in runs_at(report) {
         table.rows.push(vec![
@@ -209,6 +209,7 @@ fn work(report: &LoadReport) -> Table {
             at.count("blocks", run.blocks),
             at.count("open_orders", run.open_orders),
             at.reading("cpu_seconds", &run.cpu_seconds, Unit::Seconds),
+            at.reading("engine_without_cpu_seconds", &run.engine_without_cpu_seconds, Unit::Seconds),
             at.count("verified_commands", run.verified_commands),
             at.words("digest", &run.digest),
         ]);
