@@ -214,4 +214,25 @@ pub const BUGS: &[Bug] = &[
         wrong: "let _ = (from, to, &segment);",
         caught_by: SCHEDULES,
     },
+    Bug {
+        what: "measure: a journal's wait for the disk is taken for one for a CPU",
+        file: "src/node/durable/laps.rs",
+        right: "times.stage_ns[Stage::Sync] += wall_ns - cpu_ns - no_cpu_ns;",
+        wrong: "times.stage_ns[Stage::NoCpu] += wall_ns - cpu_ns - no_cpu_ns;",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "measure: a stretch of writing is taken for a wait for messages",
+        file: "src/node/durable/laps.rs",
+        right: "        if writes {",
+        wrong: "        if !writes {",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "measure: what failed in between keeps the thread's counters",
+        file: "src/measure/probe.rs",
+        right: "        let _ = FOUND.with_borrow_mut(Found::take_stages);\n",
+        wrong: "",
+        caught_by: UNIT,
+    },
 ];

@@ -200,7 +200,16 @@ fn requests(report: &LoadReport) -> Table {
 }
 
 fn work(report: &LoadReport) -> Table {
-    let heads = ["", "trades", "blocks", "orders that rest", "CPU", "engine without CPU", "same on the baseline", "state digest"];
+    let heads = [
+        "",
+        "trades",
+        "blocks",
+        "orders that rest",
+        "CPU",
+        "engine without CPU",
+        "same on the baseline",
+        "state digest",
+    ];
     let mut table = Table::new("Work", heads);
     for (_, at, run) in runs_at(report) {
         table.rows.push(vec![
