@@ -5,7 +5,7 @@ use std::ops::{AddAssign, Index, IndexMut};
 /// A part of the work. The order is that of an operation's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Clients number their requests: what a network would bring.
+    /// What clients do: they say what comes next, and number their requests. A network would bring it.
     Requests,
     /// Requests are told from those that were sent before, and encoded into a frame of the journal.
     Claim,

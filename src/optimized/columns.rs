@@ -226,6 +226,7 @@ impl Ledger for Columns {
     fn prefetch(&self, account: AccountId) {
         prefetch(&self.tokens[WATT], account.index());
         prefetch(&self.tokens[ENERGY], account.index());
+        prefetch(&self.is_changed, account.index());
     }
 
     #[inline(always)]

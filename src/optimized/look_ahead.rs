@@ -1,13 +1,20 @@
 //! Looking ahead in a batch: asks for the memory of commands to come while those before them are carried out.
 //!
 //! A market that outgrows the caches spends most of its time waiting for memory: a command touches an entry of the id table,
-//! an order and an account's balances, each at a random place. What is needed is known from the command alone, or one step
-//! later, so it is fetched in two stages, group by group: while one group of commands is carried out, the next one waits
-//! for the orders that it names, and the one after that for its entries of the id table and its balances.
+//! an account's balances, and an order between two others or a level and its last order, each at a random place. What is needed is
+//! known from the command alone, or one step later, or two. So it is fetched in three stages, group by group:
 //!
-//! The loops ask for the same of every command, needed or not: a hint costs less than a branch that nobody can predict.
+//! ```text
+//! two groups ahead:  id entry, balances
+//! one group ahead:   id entry -> order;  price -> level;  the orders at the front, and whose they are
+//! the group itself:  order -> the orders beside it, its level;  level -> its last order
+//! ```
+//!
+//! Whether a command places an order or names one, nobody can predict, and a wrong guess takes longer than the hints for it. So each
+//! group is first divided into those that place and the others, by counting and not by branching; then each loop runs over one kind.
 
 use super::market::Market;
+use super::prefetch::prefetch;
 use crate::command::{Batch, Command, NewOrder};
 use crate::engine::Ledger;
 use crate::types::{AccountId, OrderId, Sequence, Side};
@@ -26,11 +33,40 @@ const FRONT_ACCOUNTS: usize = 4;
 
 /// What looking ahead remembers from group to group.
 pub(super) struct LookAhead {
-    /// The orders that the next group names, so that its commands are not told apart again: nobody can predict which they
-    /// are.
-    named: [OrderId; GROUP],
-    /// Where the orders of the group to be carried out now probably are.
-    found: [u32; GROUP],
+    /// The orders that the next group names.
+    named: List<OrderId>,
+    /// Where in the book the orders would stand that it places.
+    places: List<u32>,
+    /// The orders and levels that the group to be carried out now probably leads to.
+    found: List<u32>,
+}
+
+/// Up to [`GROUP`] things.
+struct List<T> {
+    all: [T; GROUP],
+    len: usize,
+}
+
+impl<T: Copy> List<T> {
+    fn of(any: T) -> Self {
+        List { all: [any; GROUP], len: 0 }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: T) {
+        self.push_if(true, value);
+    }
+
+    /// Adds it, if it counts. No branch.
+    #[inline(always)]
+    fn push_if(&mut self, counts: bool, value: T) {
+        self.all[self.len % GROUP] = value;
+        self.len += usize::from(counts);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = T> {
+        self.all[..self.len.min(GROUP)].iter().copied()
+    }
 }
 
 impl<L: Ledger> Market<L> {
@@ -41,7 +77,7 @@ impl<L: Ledger> Market<L> {
         if bytes <= CACHE_BYTES || batch.commands.len() <= GROUP {
             return None;
         }
-        let mut look = LookAhead { named: [OrderId(0); GROUP], found: [0; GROUP] };
+        let mut look = LookAhead { named: List::of(OrderId(0)), places: List::of(0), found: List::of(0) };
         self.fetch_named(&mut look, batch, 0);
         self.fetch_found(&mut look);
         self.fetch_named(&mut look, batch, 1);
@@ -50,7 +86,8 @@ impl<L: Ledger> Market<L> {
 
     /// Fetches for the two groups behind the one that is about to be carried out.
     pub(super) fn fetch_behind(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
-        self.fetch_neighbours(look);
+        // Third stage, for the group itself.
+        look.found.iter().for_each(|slot| self.book.prefetch_neighbours(slot));
         self.fetch_found(look);
         self.fetch_named(look, batch, group + 2);
     }
@@ -59,24 +96,45 @@ impl<L: Ledger> Market<L> {
     fn fetch_named(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
         let start = (group * GROUP).min(batch.commands.len());
         let commands = &batch.commands[start..(start + GROUP).min(batch.commands.len())];
-        for ((sequence, command), named) in (batch.first + start as Sequence..).zip(commands).zip(&mut look.named) {
-            let (account, order) = subject(sequence, command);
-            self.ids.prefetch(order);
-            self.ledger.prefetch(account);
-            *named = order;
+        let (mut placing, mut others) = (List::of(0u8), List::of(0u8));
+        for (at, command) in commands.iter().enumerate() {
+            let places = matches!(command, Command::Place(_));
+            placing.push_if(places, at as u8);
+            others.push_if(!places, at as u8);
+            // Commands are read one after the other, but the CPU does not look beyond a page.
+            prefetch(batch.commands, start + GROUP + at);
         }
-    }
-
-    /// Third stage, for the group itself: the orders beside these, and their levels.
-    fn fetch_neighbours(&self, look: &LookAhead) {
-        look.found.iter().for_each(|&handle| self.book.prefetch_neighbours(handle));
+        (look.places.len, look.named.len) = (0, 0);
+        let first = batch.first + start as Sequence;
+        for at in placing.iter() {
+            if let Command::Place(NewOrder { account, side, limit: Some(price), .. }) = commands[at as usize] {
+                self.ids.prefetch(OrderId(first + Sequence::from(at)));
+                self.ledger.prefetch(account);
+                look.places.push(self.book.place_hint(side, price));
+            }
+        }
+        for at in others.iter() {
+            if let Command::Cancel { account, order } | Command::Replace { account, order, .. } = commands[at as usize]
+            {
+                self.ids.prefetch(order);
+                self.ledger.prefetch(account);
+                look.named.push(order);
+            }
+        }
     }
 
     /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
     fn fetch_found(&self, look: &mut LookAhead) {
-        for (&order, found) in look.named.iter().zip(&mut look.found) {
-            *found = self.ids.guess(order);
-            self.book.prefetch(*found);
+        look.found.len = 0;
+        for order in look.named.iter() {
+            let handle = self.ids.guess(order);
+            self.book.prefetch(handle);
+            look.found.push(handle);
+        }
+        for place in look.places.iter() {
+            let level = self.book.level_hint(place);
+            self.book.prefetch(level);
+            look.found.push(level);
         }
         for side in Side::BOTH {
             for (at, handle) in self.book.front_handles(side).take(FRONT_ORDERS).enumerate() {
@@ -89,15 +147,5 @@ impl<L: Ledger> Market<L> {
                 }
             }
         }
-    }
-}
-
-/// Whose balances a command needs, and which order's id: its own where it places one.
-#[inline(always)]
-fn subject(sequence: Sequence, command: &Command) -> (AccountId, OrderId) {
-    match *command {
-        Command::Cancel { account, order } | Command::Replace { account, order, .. } => (account, order),
-        Command::Place(NewOrder { account, .. }) => (account, OrderId(sequence)),
-        _ => (AccountId::OPERATOR, OrderId(sequence)),
     }
 }

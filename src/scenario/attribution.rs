@@ -34,7 +34,7 @@ pub fn attribute(
     quick: bool,
 ) -> Result<Attribution, ScenarioError> {
     let Contender { stack, player, operations, repeats, .. } = contender;
-    let probed = prepare_probed(stack, stream, &setting.watch)?;
+    let probed = prepare_probed(stack, setting.kind, stream, &setting.watch)?;
     let play = |player: &dyn Player, round| player.play(setting, stack, stream, *operations, *repeats, round);
     let budget = if quick { QUICK_SECONDS } else { SECONDS };
     let (mut ratios, mut sum, mut spent) = (Vec::new(), Sum::default(), 0.0);

@@ -173,8 +173,10 @@ pub fn prepare(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn 
 ///
 /// # Errors
 /// Cancelled.
-pub fn prepare_probed(stack: &Stack, stream: &Stream, watch: &Watch) -> Result<Box<dyn Player>, NodeError> {
-    stack.engine.visit_probed(Prepare(stream, watch))
+pub fn prepare_probed(stack: &Stack, kind: Kind, stream: &Stream, watch: &Watch) -> Result<Box<dyn Player>, NodeError> {
+    let prepare = Prepare(stream, watch);
+    // A read has no probe in it. In another engine's type, the compiler would lay it out otherwise: by up to 22 %.
+    if kind == Kind::Reads { stack.engine.visit_watched(prepare) } else { stack.engine.visit_probed(prepare) }
 }
 
 struct Prepare<'a>(&'a Stream, &'a Watch);
@@ -412,6 +414,7 @@ pub fn play_mixed<C: Conductor>(node: &mut C, ops: &[Op], commands: &[Command]) 
             Op::Commands(count) => reached += count as usize,
             Op::Read(query) => {
                 if submitted < reached {
+                    C::Probe::lap(Stage::Requests);
                     node.submit(&commands[submitted..reached])?;
                     submitted = reached;
                 }

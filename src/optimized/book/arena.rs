@@ -243,13 +243,20 @@ impl Arena {
     /// Asks for the memory of a slot. Any number will do.
     #[inline(always)]
     pub fn prefetch(&self, handle: u32) {
-        prefetch(&self.slots, handle as usize);
+        prefetch(&self.slots, self.any(handle));
     }
 
-    /// Asks for the slots beside one, and for its level, if it is there itself. Any number will do.
+    /// The place of a slot, or of the first one in place of one that is not there: an address that is not mapped costs a walk through
+    /// the page tables.
+    #[inline(always)]
+    fn any(&self, handle: u32) -> usize {
+        select_unpredictable((handle as usize) < self.slots.len(), handle as usize, 0)
+    }
+
+    /// Asks for the slots beside one, and for its level: beside a level, for its first and its last order. Any number will do.
     #[inline(always)]
     pub fn prefetch_neighbours(&self, handle: u32) {
-        if let Some(slot) = self.slots.get(handle as usize) {
+        if let Some(slot) = self.slots.get(self.any(handle)) {
             self.prefetch(slot.next);
             self.prefetch(slot.prev);
             self.prefetch(slot.owner);

@@ -136,7 +136,7 @@ impl Ladder {
         unsafe { self.rungs.get_unchecked_mut(leaf as usize) }
     }
 
-    /// The handle at a key that is in use.
+    /// The handle at a key that is in use; anything at any other.
     #[inline(always)]
     pub fn get(&self, key: u32) -> u32 {
         self.rungs(self.leaf(key))[digit(key)]

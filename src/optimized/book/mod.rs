@@ -36,6 +36,7 @@ use crate::engine::LevelView;
 use crate::types::{Side, Ticks, TimeInForce, Wh};
 use arena::{Arena, Order};
 use ladder::{Ladder, NONE};
+use std::hint::select_unpredictable;
 use std::ops::ControlFlow;
 use top::Touched;
 
@@ -341,7 +342,22 @@ impl Book {
         self.arena.prefetch(handle);
     }
 
-    /// Asks for what taking an order out will touch beside it. Any number will do.
+    /// A number for where an order with this limit would stand. Any limit will do.
+    #[inline(always)]
+    pub fn place_hint(&self, side: Side, price: Ticks) -> u32 {
+        let from_min = price.wrapping_sub(self.band.min) as u32;
+        let from_min = if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 };
+        let from_min = from_min.min(self.last_key);
+        select_unpredictable(side == Side::Buy, self.last_key - from_min, from_min) * 2 + side as u32
+    }
+
+    /// The handle of the level that probably is at a [place](Self::place_hint); of anything if there is none.
+    #[inline(always)]
+    pub fn level_hint(&self, place: u32) -> u32 {
+        self.ladders[side_of(place) as usize].get(place / 2)
+    }
+
+    /// Asks for what taking an order out, or putting one at the end of a level, will touch beside it. Any number will do.
     #[inline(always)]
     pub fn prefetch_neighbours(&self, handle: u32) {
         self.arena.prefetch_neighbours(handle);
