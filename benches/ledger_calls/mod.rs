@@ -3,13 +3,15 @@
 use joulebook::command::Command;
 use joulebook::engine::{Escrow, Ledger, Settlement, escrow_of};
 use joulebook::event::{Event, EventLog};
-use joulebook::types::{AccountId, Side, cost};
+use joulebook::types::{AccountId, Side, Token, cost};
 use joulebook::workload::Stream;
 use std::collections::HashMap;
 
 /// What the ledger is asked, in the order in which a market asks it.
 pub enum Call {
-    /// An order's escrow.
+    /// What an order holds at a price that is not negative.
+    Lock(Token, AccountId, u64),
+    /// What it holds at any other.
     Escrow(AccountId, Escrow),
     /// A fill.
     Settle(Settlement),
@@ -38,7 +40,12 @@ pub fn calls(stream: &Stream, setup: &EventLog, log: &EventLog) -> Vec<Call> {
         }
         let limit = order.limit.expect("the stream has limit orders");
         let escrow = escrow_of(order.side, order.wh, limit, fee_ppm);
-        calls.push((sequence, Call::Escrow(order.account, escrow)));
+        let call = match order.side {
+            _ if limit < 0 => Call::Escrow(order.account, escrow),
+            Side::Buy => Call::Lock(Token::Watt, order.account, escrow.watt),
+            Side::Sell => Call::Lock(Token::Energy, order.account, escrow.energy),
+        };
+        calls.push((sequence, call));
         orders.insert(sequence, Held { account: order.account, side: order.side, limit, wh: order.wh });
         for event in events {
             let &Event::Fill { maker, price, wh, fee, .. } = event else { continue };
@@ -69,6 +76,9 @@ pub fn calls(stream: &Stream, setup: &EventLog, log: &EventLog) -> Vec<Call> {
 pub fn carry_out(ledger: &mut impl Ledger, calls: &[Call]) {
     for call in calls {
         match call {
+            Call::Lock(token, account, amount) => {
+                ledger.lock(*token, *account, *amount).expect("the engine had it too");
+            }
             Call::Escrow(account, new) => {
                 ledger.escrow(*account, Escrow::default(), *new).expect("the engine had it too");
             }

@@ -57,13 +57,13 @@ pub trait Ledger: Clone + Send + Sync + 'static {
     /// The token's [`insufficient`] reason.
     fn transfer(&mut self, token: Token, from: AccountId, to: AccountId, amount: u64) -> Result<(), Reject>;
 
-    /// Moves available tokens to locked (staking).
+    /// Moves available tokens to locked: a stake, or what an order holds at a price that is not negative, which is of one token.
     ///
     /// # Errors
     /// The token's [`insufficient`] reason.
     fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject>;
 
-    /// Moves locked tokens to available (unstaking).
+    /// Moves locked tokens to available: a stake, or what an order of one token held.
     ///
     /// # Errors
     /// The token's [`insufficient`] reason.

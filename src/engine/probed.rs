@@ -11,6 +11,16 @@ pub struct Probed<L>(L);
 
 impl<L: Ledger> Probed<L> {
     #[inline(never)]
+    fn lock_looked_at(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        Sampled::tokens(|| self.0.lock(token, account, amount))
+    }
+
+    #[inline(never)]
+    fn unlock_looked_at(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        Sampled::tokens(|| self.0.unlock(token, account, amount))
+    }
+
+    #[inline(never)]
     fn escrow_looked_at(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {
         Sampled::tokens(|| self.0.escrow(account, old, new))
     }
@@ -66,20 +76,30 @@ impl<L: Ledger> Ledger for Probed<L> {
         Sampled::tokens(|| self.0.transfer(token, from, to, amount))
     }
 
-    fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
-        Sampled::tokens(|| self.0.lock(token, account, amount))
-    }
-
-    fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
-        Sampled::tokens(|| self.0.unlock(token, account, amount))
-    }
-
     #[inline(always)]
     fn prefetch(&self, account: AccountId) {
         self.0.prefetch(account);
     }
 
-    // These two are on the path of every order. Their looked-at forms are functions of their own, so that the path is the same.
+    // These four are on the path of every order. Their looked-at forms are functions of their own, so that the path is the same.
+
+    #[inline(always)]
+    fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        if Sampled::looks_at_tokens() {
+            self.lock_looked_at(token, account, amount)
+        } else {
+            self.0.lock(token, account, amount)
+        }
+    }
+
+    #[inline(always)]
+    fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
+        if Sampled::looks_at_tokens() {
+            self.unlock_looked_at(token, account, amount)
+        } else {
+            self.0.unlock(token, account, amount)
+        }
+    }
 
     #[inline(always)]
     fn escrow(&mut self, account: AccountId, old: Escrow, new: Escrow) -> Result<(), Reject> {

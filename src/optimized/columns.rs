@@ -206,6 +206,7 @@ impl Ledger for Columns {
         Ok(())
     }
 
+    #[inline(always)]
     fn lock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
         let balance = &mut self.tokens[token as usize][account.index()];
         take(&mut balance.available, token, amount)?;
@@ -214,6 +215,7 @@ impl Ledger for Columns {
         Ok(())
     }
 
+    #[inline(always)]
     fn unlock(&mut self, token: Token, account: AccountId, amount: u64) -> Result<(), Reject> {
         let balance = &mut self.tokens[token as usize][account.index()];
         take(&mut balance.locked, token, amount)?;

@@ -225,10 +225,9 @@ impl<L: Ledger> Market<L> {
         if rests && self.book.len() >= self.rules.limits.orders as usize {
             return Err(Reject::OrderLimit);
         }
-        let held = self.pricing().escrow(side, wh, limit);
-        self.ledger.escrow(account, Escrow::default(), held)?;
+        self.hold(account, side, wh, limit)?;
         if let Err(reason) = self.check_book(&order) {
-            self.ledger.escrow(account, held, Escrow::default()).expect("a release cannot fail");
+            self.release(account, side, wh, limit);
             return Err(reason);
         }
         self.enter(Taker { id, account, side, limit }, wh, rests, events);
@@ -241,8 +240,7 @@ impl<L: Ledger> Market<L> {
         let handle = self.find_own(account, id)?;
         let order = self.book.remove(handle);
         self.ids.remove(id, handle);
-        let held = self.pricing().escrow(order.side, order.wh, Some(order.price));
-        self.ledger.escrow(account, held, Escrow::default()).expect("a release cannot fail");
+        self.release(account, order.side, order.wh, Some(order.price));
         events.push(Event::Cancelled { order: id, account, price: order.price, wh: order.wh, self_trade: false });
         Ok(())
     }
@@ -298,8 +296,7 @@ impl<L: Ledger> Market<L> {
             return;
         }
         if let Some(reason) = stopped.or((!rests).then_some(Expiry::NoLiquidity)) {
-            let held = pricing.escrow(side, left, limit);
-            self.ledger.escrow(account, held, Escrow::default()).expect("a release cannot fail");
+            self.release(account, side, left, limit);
             events.push(Event::Expired { order: id, wh: left, reason });
         } else {
             let price = limit.expect("only limit orders rest");
@@ -308,6 +305,31 @@ impl<L: Ledger> Market<L> {
             ids.insert(id, handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
             events.push(Event::Rested { order: id, price, wh: left });
         }
+    }
+
+    /// Holds what an order may cost.
+    #[inline(always)]
+    fn hold(&mut self, account: AccountId, side: Side, wh: Wh, limit: Option<Ticks>) -> Result<(), Reject> {
+        match limit {
+            Some(price) if price >= 0 => {
+                let (token, amount) = self.pricing().one_token(side, wh, price);
+                self.ledger.lock(token, account, amount)
+            }
+            _ => self.ledger.escrow(account, Escrow::default(), self.pricing().escrow(side, wh, limit)),
+        }
+    }
+
+    /// Gives back what an order holds.
+    #[inline(always)]
+    fn release(&mut self, account: AccountId, side: Side, wh: Wh, limit: Option<Ticks>) {
+        let released = match limit {
+            Some(price) if price >= 0 => {
+                let (token, amount) = self.pricing().one_token(side, wh, price);
+                self.ledger.unlock(token, account, amount)
+            }
+            _ => self.ledger.escrow(account, self.pricing().escrow(side, wh, limit), Escrow::default()),
+        };
+        released.expect("a release cannot fail");
     }
 
     #[inline(always)]

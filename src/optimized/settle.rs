@@ -5,6 +5,7 @@ use super::order_ids::OrderIds;
 use crate::engine::{Escrow, Ledger, MarketStats, Settlement};
 use crate::event::{Event, Expiry};
 use crate::types::{AccountId, OrderId, PPM, SelfTrade, Side, Ticks, Token, Wh, cost};
+use std::hint::select_unpredictable;
 
 /// What things cost, and what an order holds for it.
 #[derive(Clone, Copy)]
@@ -35,6 +36,15 @@ impl Pricing {
             }
             Side::Sell => Escrow { watt: cost.min(0).unsigned_abs(), energy: u64::from(wh) },
         }
+    }
+
+    /// The one token that an order holds, where its price is not negative: the buyer's money or the seller's energy. Which, nobody can
+    /// predict, so it is chosen without a branch.
+    #[inline(always)]
+    pub(super) fn one_token(self, side: Side, wh: Wh, price: Ticks) -> (Token, u64) {
+        let (buys, cost) = (side == Side::Buy, cost(wh, price) as u64);
+        let token = select_unpredictable(buys, Token::Watt, Token::Energy);
+        (token, select_unpredictable(buys, cost + self.fee(cost), u64::from(wh)))
     }
 
     /// What an order releases when some of it is filled: it then holds for less energy.
