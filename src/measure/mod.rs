@@ -22,8 +22,7 @@ pub use histogram::LatencyRecorder;
 pub use probe::{Off, Probe, Sampled, Seen};
 pub use reading::Reading;
 pub use resources::{
-    clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss, rss_mib, thread_cpu_ns,
-    thread_run_delay_ns,
+    RunDelay, clock_step_ns, cpu_model, cpus, peak_rss_mib, process_cpu_seconds, reset_peak_rss, rss_mib, thread_cpu_ns,
 };
 pub use rounds::{Interval, median, median_interval};
 pub use signed_rank::{pairs_needed, shift_interval};

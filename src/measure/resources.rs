@@ -1,7 +1,7 @@
 //! What the process used, and where it runs. What cannot be read is an error in words, never a zero.
 
 use rustix::time::{ClockId, clock_gettime};
-use std::fs;
+use std::fs::{self, File};
 use std::time::Instant;
 
 /// CPU seconds of all threads of this process so far.
@@ -22,24 +22,47 @@ pub fn thread_cpu_ns() -> Result<u64, String> {
     Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-/// How long this thread was ready to run so far while its CPU was another thread's, in ns: the second figure of
+/// How long a thread was ready to run so far while its CPU was another thread's: the second figure of
 /// `/proc/thread-self/schedstat` (Linux, `Documentation/scheduler/sched-stats.rst`). Another machine's share of a shared CPU is not
 /// in it.
-///
-/// # Errors
-/// Where the system does not count it, in words.
-pub fn thread_run_delay_ns() -> Result<u64, String> {
-    const FILE: &str = "/proc/thread-self/schedstat";
-    if !cfg!(target_os = "linux") {
-        return Err(format!("times without a CPU are read from Linux's /proc, and this is {}", std::env::consts::OS));
+#[derive(Debug)]
+pub struct RunDelay(File);
+
+const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
+
+impl RunDelay {
+    /// Of the thread that calls this, whoever reads it later.
+    ///
+    /// # Errors
+    /// Where the system does not count it, in words.
+    pub fn of_this_thread() -> Result<Self, String> {
+        if !cfg!(target_os = "linux") {
+            return Err(format!(
+                "times without a CPU are read from Linux's /proc, and this is {}",
+                std::env::consts::OS
+            ));
+        }
+        let opened = RunDelay(File::open(SCHEDSTAT).map_err(|error| format!("{SCHEDSTAT}: {error}"))?);
+        opened.ns().map(|_| opened)
     }
-    let counted = fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
-    let mut figures = counted.split_whitespace().map(str::parse::<u64>);
-    match (figures.next(), figures.next()) {
-        // A kernel that does not count it (CONFIG_SCHED_INFO) says 0 of everything.
-        (Some(Ok(on_cpu)), Some(Ok(delay))) if on_cpu > 0 || delay > 0 => Ok(delay),
-        (Some(Ok(_)), Some(Ok(_))) => Err(format!("{FILE} counts nothing: the kernel is without CONFIG_SCHED_INFO")),
-        _ => Err(format!("{FILE} says {counted:?}, and a time on a CPU and one without were wanted")),
+
+    /// So far, in ns.
+    ///
+    /// # Errors
+    /// The thread is gone, or the system does not count it, in words.
+    pub fn ns(&self) -> Result<u64, String> {
+        let mut bytes = [0; 96];
+        let length = rustix::io::pread(&self.0, &mut bytes, 0).map_err(|error| format!("{SCHEDSTAT}: {error}"))?;
+        let counted = String::from_utf8_lossy(&bytes[..length]);
+        let mut figures = counted.split_whitespace().map(str::parse::<u64>);
+        match (figures.next(), figures.next()) {
+            // A kernel that does not count it (CONFIG_SCHED_INFO) says 0 of everything.
+            (Some(Ok(on_cpu)), Some(Ok(delay))) if on_cpu > 0 || delay > 0 => Ok(delay),
+            (Some(Ok(_)), Some(Ok(_))) => {
+                Err(format!("{SCHEDSTAT} counts nothing: the kernel is without CONFIG_SCHED_INFO"))
+            }
+            _ => Err(format!("{SCHEDSTAT} says {counted:?}, and a time on a CPU and one without were wanted")),
+        }
     }
 }
 
@@ -133,19 +156,20 @@ mod tests {
             while thread_cpu_ns().unwrap() < until {}
         };
         busy(20_000_000);
-        if let Err(reason) = thread_run_delay_ns() {
-            return println!("not checked: {reason}");
-        }
-        let (before, slept) = (thread_run_delay_ns().unwrap(), Instant::now());
+        let mine = match RunDelay::of_this_thread() {
+            Ok(mine) => mine,
+            Err(reason) => return println!("not checked: {reason}"),
+        };
+        let (before, slept) = (mine.ns().unwrap(), Instant::now());
         std::thread::sleep(std::time::Duration::from_millis(200));
-        let (asleep, slept) = (thread_run_delay_ns().unwrap() - before, slept.elapsed().as_nanos() as u64);
+        let (asleep, slept) = (mine.ns().unwrap() - before, slept.elapsed().as_nanos() as u64);
         assert!(asleep + 200_000_000 <= slept, "{asleep} ns of {slept} were without a CPU, and 200 ms asleep");
         // Three threads for each CPU, of 100 ms each: together they wait for as long as they run, and more.
         let threads: Vec<_> = (0..3 * cpus())
             .map(|_| {
                 std::thread::spawn(move || {
                     busy(100_000_000);
-                    thread_run_delay_ns().unwrap()
+                    RunDelay::of_this_thread().unwrap().ns().unwrap()
                 })
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Where the time of the thread goes that writes the journal.
 
 use super::board::Board;
-use crate::measure::{Stage, thread_cpu_ns, thread_run_delay_ns};
+use crate::measure::{RunDelay, Stage, thread_cpu_ns};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,10 +9,11 @@ use std::time::Instant;
 /// otherwise it waits for messages.
 pub struct Laps {
     board: Arc<Board>,
+    run_delay: Option<RunDelay>,
     now: Clocks,
 }
 
-/// What a thread's clocks say. Where there is no such clock, nothing of what is without it can be told from the rest.
+/// What a thread's clocks say. One that is not there says nothing, and what it would tell stays with the rest.
 struct Clocks {
     at: Instant,
     cpu_ns: Option<u64>,
@@ -20,20 +21,22 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn read() -> Self {
-        Clocks { at: Instant::now(), cpu_ns: thread_cpu_ns().ok(), run_delay_ns: thread_run_delay_ns().ok() }
+    fn read(run_delay: &Option<RunDelay>) -> Self {
+        let run_delay_ns = run_delay.as_ref().and_then(|run_delay| run_delay.ns().ok());
+        Clocks { at: Instant::now(), cpu_ns: thread_cpu_ns().ok(), run_delay_ns }
     }
 }
 
 impl Laps {
-    /// From now on, for the board.
+    /// From now on, for the board, on the thread that is looked at.
     pub fn start(board: Arc<Board>) -> Self {
-        Laps { board, now: Clocks::read() }
+        let run_delay = RunDelay::of_this_thread().ok();
+        Laps { board, now: Clocks::read(&run_delay), run_delay }
     }
 
     /// What came since the lap before was writing, or it was waiting for messages.
     pub fn lap(&mut self, writes: bool) {
-        let now = Clocks::read();
+        let now = Clocks::read(&self.run_delay);
         let before = std::mem::replace(&mut self.now, now);
         let now = &self.now;
         let mut progress = self.board.read();

@@ -16,7 +16,7 @@ use crate::command::{Batch, Command};
 use crate::engine::{Engine, MarketStats, state_digest};
 use crate::event::{Event, EventLog, Reject};
 use crate::hash::Digest;
-use crate::measure::{LatencyRecorder, process_cpu_seconds, thread_run_delay_ns};
+use crate::measure::{LatencyRecorder, RunDelay, process_cpu_seconds};
 use crate::node::{BlockPolicy, Clock, Node, NodeError, SealTotals, Stack};
 use crate::optimized::Optimized;
 use crate::seal::Watch;
@@ -163,7 +163,8 @@ pub fn drive(
     let traders: Vec<Trader> =
         (0..plan.clients).map(|client| Trader::new(plan.population, client, plan.clients)).collect();
     let (to, queue) = sync_channel(plan.queue);
-    let (cpu, run_delay) = (process_cpu_seconds(), thread_run_delay_ns());
+    let cpu = process_cpu_seconds();
+    let run_delay = RunDelay::of_this_thread().and_then(|clock| Ok((clock.ns()?, clock)));
     let start = Instant::now();
     let signals = Arc::new(Signals::new(start + plan.duration, watch.clone(), plan.habit));
     let line = |answered| Line { to: to.clone(), answered, start, signals: signals.clone() };
@@ -220,7 +221,7 @@ pub fn drive(
     }
     let wall_seconds = last as f64 / 1e9;
     let cpu_seconds = process_cpu_seconds().and_then(|now| Ok(now - cpu?));
-    let engine_without_cpu_seconds = thread_run_delay_ns().and_then(|now| Ok((now - run_delay?) as f64 / 1e9));
+    let engine_without_cpu_seconds = run_delay.and_then(|(before, clock)| Ok((clock.ns()? - before) as f64 / 1e9));
     let mut asked = Asked::default();
     for thread in asking {
         let Asked { refused, late } = thread.join().expect("a client does not panic");
