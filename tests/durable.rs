@@ -15,6 +15,8 @@ mod exhaustive;
 mod model;
 #[path = "durable/schedule.rs"]
 mod schedule;
+#[path = "durable/slow.rs"]
+mod slow;
 
 mod seeds;
 

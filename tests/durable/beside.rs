@@ -58,10 +58,10 @@ fn lives(seed: u64) -> Seen {
     let mut node = DurableNode::<Optimized, _>::create(disk.clone(), ID, params, options, CLOCK, watch()).unwrap();
     let mut seen = Seen::default();
     for _ in 0..4 {
-        let ends = random.below(3);
-        match ends {
+        match random.below(4) {
             0 => disk.crash_at(disk.operation_count() + 1 + random.below(150)),
             1 => disk.set_faults(Faults { failed_writes: 5, failed_syncs: 20, short_writes: 50, ..Faults::default() }),
+            2 => disk.set_capacity(disk.used() + segment_bytes * random.below(3)),
             _ => {}
         }
         let mut broken = false;
@@ -97,6 +97,7 @@ fn lives(seed: u64) -> Seen {
         }
         assert_eq!(model.wrong.take(), None, "seed {seed}");
         disk.set_faults(Faults::default());
+        disk.set_capacity(u64::MAX);
         disk = if random.percent(50) { disk.reopen() } else { disk.restart() };
         let open = |options| DurableNode::open(disk.clone(), Some(&params), options, CLOCK, watch(), &mut |_| {});
         let mut opened = open(options);

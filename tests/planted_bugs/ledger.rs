@@ -215,6 +215,13 @@ pub const BUGS: &[Bug] = &[
         caught_by: SCHEDULES,
     },
     Bug {
+        what: "ledger: a full journal takes no snapshot",
+        file: "src/node/durable/snapshots.rs",
+        right: "if allowed > 0 || next == self.taken_at {",
+        wrong: "if allowed > 0 || next != self.taken_at {",
+        caught_by: THREADS,
+    },
+    Bug {
         what: "measure: a journal's wait for the disk is taken for one for a CPU",
         file: "src/node/durable/laps.rs",
         right: "times.stage_ns[Stage::Sync] += wall_ns - cpu_ns - no_cpu_ns;",

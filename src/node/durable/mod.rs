@@ -306,15 +306,15 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
 
     /// One group: claimed, given to the journal, carried out.
     fn group(&mut self, requests: &[Request]) -> Result<(), DurableError> {
-        let handle = self.handle.as_ref().expect("taken only when it stops");
-        let core = self.core.as_mut().expect("taken only when it stops");
-        if let Err(full) = handle.wait_for_room(self.room) {
+        if let Err(full) = self.wait_for_room() {
             // What was carried out before needs no room.
-            let any_new = requests.iter().any(|request| core.sessions.is_new(request.client, request.number));
-            if any_new || !matches!(full, DurableError::Full { .. }) {
+            let is_new = |request: &Request| self.core().sessions.is_new(request.client, request.number);
+            if requests.iter().any(is_new) || !matches!(full, DurableError::Full { .. }) {
                 return Err(full);
             }
         }
+        let handle = self.handle.as_ref().expect("taken only when it stops");
+        let core = self.core.as_mut().expect("taken only when it stops");
         let first = core.next();
         let time = self.clock.read(first).max(core.time);
         let mut group = core.group(first);
@@ -366,6 +366,28 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         self.wait_for_answers();
         E::Probe::lap(Stage::Answers);
         Ok(())
+    }
+
+    /// Waits until a group is sure to find room. A full journal gets a snapshot, if none is being written: snapshots are taken as the
+    /// journal grows, and one that took until it was full is not followed by another.
+    fn wait_for_room(&mut self) -> Result<(), DurableError> {
+        let handle = self.handle.as_ref().expect("taken only when it stops");
+        let core = self.core.as_mut().expect("taken only when it stops");
+        let full = match handle.wait_for_room(self.room) {
+            Err(full @ DurableError::Full { .. }) => full,
+            waited => return waited,
+        };
+        let filling = core.node.filling.transactions;
+        if !self.snapshots.want_for_room(core.next(), core.height, filling, &self.board)? {
+            return Err(full);
+        }
+        if filling > 0 {
+            core.node.close_block()?;
+            core.height += 1;
+        }
+        let frame = self.board.read().frame + 1;
+        self.snapshots.take_if_wanted(core, &[], frame, handle, &self.board)?;
+        handle.wait_for_room(self.room)
     }
 
     /// Puts what was asked in line, with the groups that came of it.
@@ -528,7 +550,7 @@ fn group_max(options: &DurableOptions) -> Result<(usize, u64), DurableError> {
     let groups = if options.beside { groups_in_flight(options.journal.segment_bytes) as u64 } else { 1 };
     let mark = frame::disk_len(0);
     let needed = |requests: usize| {
-        let seals = requests as u64 / u64::from(transactions) + 4;
+        let seals = requests as u64 / u64::from(transactions) + 5;
         groups * (frame::disk_len(packed::len_max(requests)) + mark) + seals * mark
     };
     let most = options.journal.segment_bytes / 2;

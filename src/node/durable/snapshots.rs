@@ -62,16 +62,41 @@ impl<S: Storage> Snapshots<S> {
         if (since < self.every && !pressed) || self.job.as_ref().is_some_and(|job| !job.is_finished()) {
             return Ok(false);
         }
+        self.want(height + u64::from(!presses || filling > 0), written, board)?;
+        Ok(presses)
+    }
+
+    /// The same where the journal is full and none is being written: the next one gives up what only the oldest needs. Says whether it
+    /// may help: the state must be another than at the last one.
+    pub fn want_for_room(
+        &mut self,
+        next: Sequence,
+        height: u64,
+        filling: u32,
+        board: &Board,
+    ) -> Result<bool, DurableError> {
+        let (allowed, written) = {
+            let progress = board.read();
+            (progress.allowed, progress.written.bytes)
+        };
+        // A disk without room has none for a snapshot either.
+        if allowed > 0 || next == self.taken_at {
+            return Ok(false);
+        }
+        self.want(height + u64::from(filling > 0), written, board)?;
+        Ok(true)
+    }
+
+    fn want(&mut self, at: u64, written: u64, board: &Board) -> Result<(), DurableError> {
         self.join()?;
         self.written_at = written;
-        let at = height + u64::from(!presses || filling > 0);
         self.due = Some(at);
         board.say(|progress| {
             progress.wanted = Some(at);
             // It may be there already, and be followed by others before anybody looks.
             progress.found = progress.tip.clone().filter(|(tip, _)| tip.height() == at);
         });
-        Ok(presses)
+        Ok(())
     }
 
     /// Waits for the one that is being written.

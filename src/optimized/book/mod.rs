@@ -109,10 +109,15 @@ impl Book {
     #[inline(always)]
     fn key(&self, side: Side, price: Ticks) -> u32 {
         debug_assert_eq!(self.check_price(price), Ok(()), "{price} in {:?}", self.band);
+        self.mirrored(side, self.steps(price))
+    }
+
+    /// Steps from the bottom of the band; anything for a price that is not in it.
+    #[inline(always)]
+    fn steps(&self, price: Ticks) -> u32 {
         // Differences in u32 arithmetic: a band may be wider than an i32.
         let from_min = price.wrapping_sub(self.band.min) as u32;
-        let from_min = if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 };
-        self.mirrored(side, from_min)
+        if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 }
     }
 
     #[inline(always)]
@@ -345,10 +350,8 @@ impl Book {
     /// A number for where an order with this limit would stand. Any limit will do.
     #[inline(always)]
     pub fn place_hint(&self, side: Side, price: Ticks) -> u32 {
-        let from_min = price.wrapping_sub(self.band.min) as u32;
-        let from_min = if self.band.tick == 1 { from_min } else { from_min / self.band.tick as u32 };
-        let from_min = from_min.min(self.last_key);
-        select_unpredictable(side == Side::Buy, self.last_key - from_min, from_min) * 2 + side as u32
+        let steps = self.steps(price).min(self.last_key);
+        select_unpredictable(side == Side::Buy, self.last_key - steps, steps) * 2 + side as u32
     }
 
     /// The handle of the level that probably is at a [place](Self::place_hint); of anything if there is none.
