@@ -164,17 +164,22 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(200));
         let (asleep, slept) = (mine.ns().unwrap() - before, slept.elapsed().as_nanos() as u64);
         assert!(asleep + 200_000_000 <= slept, "{asleep} ns of {slept} were without a CPU, and 200 ms asleep");
-        // Three threads for each CPU, of 100 ms each: together they wait for as long as they run, and more.
-        let threads: Vec<_> = (0..3 * cpus())
+        // Three threads of 60 ms each on one CPU: two wait while one runs, whoever else is there.
+        let allowed = rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).unwrap();
+        let threads: Vec<_> = (0..3)
             .map(|_| {
                 std::thread::spawn(move || {
-                    busy(100_000_000);
+                    let mut one = rustix::thread::CpuSet::new();
+                    one.set(first);
+                    rustix::thread::sched_setaffinity(None, &one).unwrap();
+                    busy(60_000_000);
                     RunDelay::of_this_thread().unwrap().ns().unwrap()
                 })
             })
             .collect();
         let waited: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert!(waited >= 100_000_000, "{waited} ns");
+        assert!(waited >= 60_000_000, "{waited} ns");
     }
 
     #[test]
