@@ -130,7 +130,7 @@ fn snapshots_are_taken_while_it_works_and_the_journal_behind_them_goes() {
 }
 
 #[test]
-fn a_full_journal_says_what_it_did_not_take_and_goes_on_with_room_for_a_snapshot() {
+fn a_full_journal_says_what_it_did_not_take_and_goes_on_with_more_room() {
     let folder = tempfile::tempdir().unwrap();
     // More than fit in the largest groups: 16 bytes a request at least, without a frame of their own.
     let all = requests(7, 50_000);
@@ -150,11 +150,8 @@ fn a_full_journal_says_what_it_did_not_take_and_goes_on_with_room_for_a_snapshot
     let answered = as_lines(&ran.stdout).lines().count();
     assert!(answered > 1_000 && answered < 512 * 1024 / 16, "{answered}");
     expect(&ran, 1, &[&format!("number {} of client 7", answered + 1), "stopped: next command"]);
-    // Without that limit the same journal takes all of them: snapshots make room.
-    let ran = joulebook(folder.path(), &arguments[..2].concat());
-    expect(&ran, 0, &["next command 50,001", &format!("{} new", said_count(50_000 - answered))]);
     let ran = node(folder.path(), &[], &written(Form::Frames, &all));
-    expect(&ran, 0, &["next command 50,001", " 0 new"]);
+    expect(&ran, 0, &["next command 50,001", &format!("{} new", said_count(50_000 - answered))]);
 }
 
 fn said_count(number: usize) -> String {

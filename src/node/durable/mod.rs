@@ -306,12 +306,16 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
 
     /// One group: claimed, given to the journal, carried out.
     fn group(&mut self, requests: &[Request]) -> Result<(), DurableError> {
-        if let Err(full) = self.wait_for_room() {
-            // What was carried out before needs no room.
-            let is_new = |request: &Request| self.core().sessions.is_new(request.client, request.number);
-            if requests.iter().any(is_new) || !matches!(full, DurableError::Full { .. }) {
-                return Err(full);
+        let handle = self.handle.as_ref().expect("taken only when it stops");
+        match handle.wait_for_room(self.room) {
+            Err(full @ DurableError::Full { .. }) => {
+                // What was carried out before needs no room.
+                let is_new = |request: &Request| self.core().sessions.is_new(request.client, request.number);
+                if requests.iter().any(is_new) {
+                    self.make_room(full)?;
+                }
             }
+            waited => waited?,
         }
         let handle = self.handle.as_ref().expect("taken only when it stops");
         let core = self.core.as_mut().expect("taken only when it stops");
@@ -368,15 +372,11 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         Ok(())
     }
 
-    /// Waits until a group is sure to find room. A full journal gets a snapshot, if none is being written: snapshots are taken as the
-    /// journal grows, and one that took until it was full is not followed by another.
-    fn wait_for_room(&mut self) -> Result<(), DurableError> {
+    /// The journal is full, and no snapshot is being written that could change that: takes one, if it may help, and waits for it. Snapshots
+    /// are due as the journal grows, and one that took until it was full is not followed by another.
+    fn make_room(&mut self, full: DurableError) -> Result<(), DurableError> {
         let handle = self.handle.as_ref().expect("taken only when it stops");
         let core = self.core.as_mut().expect("taken only when it stops");
-        let full = match handle.wait_for_room(self.room) {
-            Err(full @ DurableError::Full { .. }) => full,
-            waited => return waited,
-        };
         let filling = core.node.filling.transactions;
         if !self.snapshots.want_for_room(core.next(), core.height, filling, &self.board)? {
             return Err(full);
