@@ -60,10 +60,9 @@ fn every_rung_in_every_scenario_and_one_stack_alone() {
             };
             let all: f64 = stages.iter().map(|stage| stage["share"].as_f64().unwrap()).sum();
             assert!((all - 1.0).abs() < 1e-9, "{thread}");
-            // Its laps leave nothing out but the time since the last one.
-            let known = share("journal") + share("sync") + share("wait") + share("no CPU");
-            let whole = known > 0.9 && share("journal") > 0.0 && share("sync") > 0.0 && share("match") == 0.0;
-            assert_eq!(whole, thread["name"] == "journal", "{thread}");
+            // How much of its time the laps name is the scheduler's, too: the tests of the laps ask for that.
+            let journals = share("journal") > 0.0 && share("sync") > 0.0 && share("match") == 0.0;
+            assert_eq!(journals, thread["name"] == "journal", "{thread}");
         }
     }
     let alone = ["--stack", "baseline", "--scenario", "settlement", "--no-attribution"];
