@@ -35,8 +35,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "ledger: the journal that the older snapshot needs is given up",
         file: "src/node/durable/snapshots.rs",
-        right: "handle.keep(&kept[KEPT - 1])",
-        wrong: "handle.keep(&kept[0])",
+        right: "match kept.iter().map(|kept| kept.frame).min() {",
+        wrong: "match kept.iter().map(|kept| kept.frame).max() {",
         caught_by: DURABLE,
     },
     Bug {
@@ -217,8 +217,15 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "ledger: a full journal takes no snapshot",
         file: "src/node/durable/snapshots.rs",
-        right: "if allowed > 0 || next == self.taken_at {",
-        wrong: "if allowed > 0 || next != self.taken_at {",
+        right: "if allowed > 0 || !helps {",
+        wrong: "if allowed > 0 || helps {",
+        caught_by: THREADS,
+    },
+    Bug {
+        what: "ledger: a full journal has the second snapshot of a state written in place of the first",
+        file: "src/node/durable/snapshots.rs",
+        right: "let again = self.for_room && newest",
+        wrong: "let again = !self.for_room && newest",
         caught_by: THREADS,
     },
     Bug {

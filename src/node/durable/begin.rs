@@ -60,7 +60,7 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         let tip = Tip::genesis(params);
         let head = Head { id, next, time: 0, frame: 1, tip, state_root: Digest::default() };
         let sessions = Sessions::new(options.memory);
-        let begin = |storage: &S| snapshot::write(storage, &head, engine, &sessions, 0).map(drop);
+        let begin = |storage: &S| snapshot::write(storage, false, &head, engine, &sessions, 0).map(drop);
         Self::make(storage, meta, options, clock, watch, begin)
     }
 

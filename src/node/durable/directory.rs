@@ -68,7 +68,7 @@ pub fn look<S: Storage>(storage: &S) -> Result<Found, DurableError> {
     }
     let (snapshots, _) = snapshot::find(&names);
     let left = names.iter().find(|name| is_segment(name)).cloned();
-    match left.or(snapshots.first().map(|&next| snapshot::name_of(next))).filter(|_| !has(PART)) {
+    match left.or(snapshots.first().map(|name| name.file())).filter(|_| !has(PART)) {
         Some(file) => Err(DurableError::Meta { why: format!("is missing, but {file} is there") }),
         None => Ok(Found::Nothing),
     }

@@ -92,7 +92,7 @@ pub fn inspect<S: Storage>(storage: &S) -> Result<Inspected, DurableError> {
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
     let (found, mut unfinished) = snapshot::find(&names);
     unfinished.extend(names.iter().filter(|name| matches!(journal::spare(name), Some((_, false)))));
-    let snapshots: Vec<SnapshotFile> = found.iter().map(|&next| snapshot_file(storage, &meta, next)).collect();
+    let snapshots: Vec<SnapshotFile> = found.iter().map(|&name| snapshot_file(storage, &meta, name)).collect();
     let files = journal::segments(storage, &meta.id)?;
     let gap = files.windows(2).rposition(|pair| pair[0].0 + 1 != pair[1].0);
     let begin = files.get(gap.map_or(0, |at| at + 1)).and_then(|(_, head)| head.as_ref().ok());
@@ -141,9 +141,8 @@ fn length<S: Storage>(storage: &S, name: &str) -> u64 {
     storage.open(name, Access::Read).and_then(|file| file.length()).unwrap_or(0)
 }
 
-fn snapshot_file<S: Storage>(storage: &S, meta: &Meta, next: Sequence) -> SnapshotFile {
-    let name = snapshot::name_of(next);
-    let state = snapshot::read(storage, next, &meta.id, &meta.params, true).map(|read| SnapshotHead {
+fn snapshot_file<S: Storage>(storage: &S, meta: &Meta, name: snapshot::Name) -> SnapshotFile {
+    let state = snapshot::read(storage, name, &meta.id, &meta.params, true).map(|read| SnapshotHead {
         blocks: read.head.tip.height(),
         next: read.head.next,
         time: read.head.time,
@@ -152,5 +151,6 @@ fn snapshot_file<S: Storage>(storage: &S, meta: &Meta, next: Sequence) -> Snapsh
         orders: (read.orders[0] + read.orders[1]) as u64,
         clients: read.clients as u64,
     });
+    let name = name.file();
     SnapshotFile { bytes: length(storage, &name), name, state }
 }

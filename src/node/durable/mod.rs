@@ -216,6 +216,8 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
             beside: options.beside,
             job: None,
             due: None,
+            for_room: false,
+            refused: 0,
             pause_ns_max: 0,
         };
         let node = DurableNode {
@@ -372,22 +374,28 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         Ok(())
     }
 
-    /// The journal is full, and no snapshot is being written that could change that: takes one, if it may help, and waits for it. Snapshots
-    /// are due as the journal grows, and one that took until it was full is not followed by another.
-    fn make_room(&mut self, full: DurableError) -> Result<(), DurableError> {
+    /// The journal is full, and no snapshot is being written that could change that: takes one and waits for it, as long as that may
+    /// help. Snapshots are due as the journal grows, and one that took until it was full is not followed by another.
+    fn make_room(&mut self, mut full: DurableError) -> Result<(), DurableError> {
         let handle = self.handle.as_ref().expect("taken only when it stops");
         let core = self.core.as_mut().expect("taken only when it stops");
-        let filling = core.node.filling.transactions;
-        if !self.snapshots.want_for_room(core.next(), core.height, filling, &self.board)? {
-            return Err(full);
+        for _ in 0..snapshots::KEPT {
+            let filling = core.node.filling.transactions;
+            if !self.snapshots.want_for_room(core.height, filling, &self.board)? {
+                break;
+            }
+            if filling > 0 {
+                core.node.close_block()?;
+                core.height += 1;
+            }
+            let frame = self.board.read().frame + 1;
+            self.snapshots.take_if_wanted(core, &[], frame, handle, &self.board)?;
+            full = match handle.wait_for_room(self.room) {
+                Err(full @ DurableError::Full { .. }) => full,
+                waited => return waited,
+            };
         }
-        if filling > 0 {
-            core.node.close_block()?;
-            core.height += 1;
-        }
-        let frame = self.board.read().frame + 1;
-        self.snapshots.take_if_wanted(core, &[], frame, handle, &self.board)?;
-        handle.wait_for_room(self.room)
+        Err(full)
     }
 
     /// Puts what was asked in line, with the groups that came of it.

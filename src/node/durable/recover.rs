@@ -95,15 +95,15 @@ pub fn recover<S: Storage, E: Engine>(storage: &S, terms: Terms<'_>) -> Result<R
     let (snapshots, _) = snapshot::find(&names);
     let mut newest: Option<Snapshot> = None;
     let mut kept = Vec::new();
-    for next in snapshots {
+    for name in snapshots {
         // Of the older one, which is there in case, the head is enough.
         let whole = newest.is_none();
-        match snapshot::read(storage, next, &meta.id, &meta.params, whole) {
+        match snapshot::read(storage, name, &meta.id, &meta.params, whole) {
             Ok(snapshot) => {
-                kept.push(Kept { next, frame: snapshot.head.frame });
+                kept.push(Kept { name, frame: snapshot.head.frame });
                 newest.get_or_insert(snapshot);
             }
-            Err(why) => found.damaged.push(format!("{}: {why}", snapshot::name_of(next))),
+            Err(why) => found.damaged.push(format!("{}: {why}", name.file())),
         }
     }
     if meta.from_state && newest.is_none() {

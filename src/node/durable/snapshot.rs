@@ -38,16 +38,33 @@ use std::time::Instant;
 const MAGIC: &[u8; 8] = b"JBSNAPSH";
 const VERSION: u32 = 1;
 const NAME: &str = "snapshot-";
+const AGAIN: &str = "-again";
 const PART: &str = ".part";
 const CHUNK: usize = 1 << 20;
 const FIXED_LEN: usize = 224;
 const ORDER_LEN: usize = 24;
 
+/// What a snapshot is named after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Sequence of the next command. Two snapshots may have as many blocks before them.
+    pub next: Sequence,
+    /// The second one of this state: a full journal needs two, but can take in nothing that would lead to another state.
+    pub again: bool,
+}
+
+impl Name {
+    /// Name of its file.
+    pub fn file(self) -> String {
+        format!("{NAME}{:010}{}", self.next, if self.again { AGAIN } else { "" })
+    }
+}
+
 /// A snapshot that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Sequence of the next command: what it is named after. Two snapshots may have as many blocks before them.
-    pub next: Sequence,
+    /// Its name.
+    pub name: Name,
     /// The journal is read from this frame on; frames before it are not needed.
     pub frame: u64,
 }
@@ -69,19 +86,16 @@ pub struct Head {
     pub state_root: Digest,
 }
 
-/// The name of the snapshot before this command.
-pub fn name_of(next: Sequence) -> String {
-    format!("{NAME}{next:010}")
-}
-
-/// The next commands of the snapshots among these names, newest first, and what is left of one that was not finished.
-pub fn find(names: &[String]) -> (Vec<u64>, Vec<&String>) {
-    let next = |name: &String| {
-        let next = name.strip_prefix(NAME)?.parse().ok()?;
-        (*name == name_of(next)).then_some(next)
+/// The snapshots among these names, newest first, and what is left of one that was not finished.
+pub fn find(names: &[String]) -> (Vec<Name>, Vec<&String>) {
+    let parse = |file: &String| {
+        let number = file.strip_prefix(NAME)?;
+        let first = number.strip_suffix(AGAIN);
+        let name = Name { next: first.unwrap_or(number).parse().ok()?, again: first.is_some() };
+        (*file == name.file()).then_some(name)
     };
-    let mut found: Vec<Sequence> = names.iter().filter_map(next).collect();
-    found.sort_unstable_by(|a, b| b.cmp(a));
+    let mut found: Vec<Name> = names.iter().filter_map(parse).collect();
+    found.sort_unstable_by_key(|name| std::cmp::Reverse((name.next, name.again)));
     let unfinished = names.iter().filter(|name| name.starts_with(NAME) && name.ends_with(PART)).collect();
     (found, unfinished)
 }
@@ -136,16 +150,18 @@ impl<F: StoredFile> Body<'_, F> {
     }
 }
 
-/// Writes a snapshot, and makes it and its name durable. Rests `leisure` times as long as each MiB took.
+/// Writes a snapshot, or the second one of its state, and makes it and its name durable. Rests `leisure` times as long as each MiB took.
 pub fn write<S: Storage, E: Engine>(
     storage: &S,
+    again: bool,
     head: &Head,
     engine: &E,
     sessions: &Sessions,
     leisure: u32,
 ) -> Result<Kept, DurableError> {
-    let name = name_of(head.next);
-    let part = format!("{name}{PART}");
+    let name = Name { next: head.next, again };
+    let file_name = name.file();
+    let part = format!("{file_name}{PART}");
     let failed = |action| DurableError::disk(action, &part);
     let names = storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
     if names.contains(&part) {
@@ -154,9 +170,9 @@ pub fn write<S: Storage, E: Engine>(
     let mut file = storage.create(&part, Access::Write).map_err(failed("creating"))?;
     fill(&mut file, head, engine, sessions, leisure).map_err(failed("writing"))?;
     file.sync().map_err(failed("syncing"))?;
-    storage.rename(&part, &name).map_err(failed("renaming"))?;
+    storage.rename(&part, &file_name).map_err(failed("renaming"))?;
     storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
-    Ok(Kept { next: head.next, frame: head.frame })
+    Ok(Kept { name, frame: head.frame })
 }
 
 fn fill<F: StoredFile, E: Engine>(
@@ -284,13 +300,12 @@ pub struct Snapshot {
 /// Why it cannot be used, in words.
 pub fn read<S: Storage>(
     storage: &S,
-    next: Sequence,
+    name: Name,
     id: &JournalId,
     params: &ChainParams,
     whole: bool,
 ) -> Result<Snapshot, String> {
-    let name = name_of(next);
-    let file = storage.open(&name, Access::Read).map_err(|error| format!("it cannot be opened: {error}"))?;
+    let file = storage.open(&name.file(), Access::Read).map_err(|error| format!("it cannot be opened: {error}"))?;
     let length = file.length().map_err(|error| format!("it has no length: {error}"))?;
     let read = |offset: u64, length: u64| -> Result<Buffer, String> {
         let mut buffer = Buffer::new();
@@ -335,7 +350,7 @@ pub fn read<S: Storage>(
     }
     let tip = Tip::decode(*params, fixed[64..120].try_into().expect("its length"));
     let tip = tip.filter(|tip| tip.height() == long(32)).ok_or("its end of the chain is none")?;
-    if long(40) != next {
+    if long(40) != name.next {
         return Err(format!("it is the snapshot before command {}", long(40)));
     }
     let stats = MarketStats {
@@ -452,6 +467,7 @@ mod tests {
     use std::sync::Arc;
 
     const ID: JournalId = JournalId(*b"0123456789abcdef");
+    const NAMED: Name = Name { next: 7, again: true };
 
     /// A ledger of two accounts and a few orders, in which two clients sent one request each; its snapshot.
     fn written() -> (SimStorage, Optimized, ChainParams, Head) {
@@ -482,14 +498,14 @@ mod tests {
         let params = ChainParams::fixed(rules, 0x207f_ffff);
         let head = Head { id: ID, next: 7, time: 5, frame: 3, tip: Tip::genesis(params), state_root: [9; 32] };
         let disk = SimStorage::new(1, SECTOR);
-        assert_eq!(write(&disk, &head, &engine, &sessions, 0).unwrap(), Kept { next: 7, frame: 3 });
+        assert_eq!(write(&disk, NAMED.again, &head, &engine, &sessions, 0).unwrap(), Kept { name: NAMED, frame: 3 });
         (disk, engine, params, head)
     }
 
     #[test]
     fn what_is_written_is_read() {
         let (disk, engine, params, head) = written();
-        let snapshot = read(&disk, 7, &ID, &params, true).unwrap();
+        let snapshot = read(&disk, NAMED, &ID, &params, true).unwrap();
         assert_eq!((&snapshot.head, snapshot.stats), (&head, engine.stats()));
         let restored =
             Optimized::restore(params.rules, snapshot.stats, snapshot.accounts(), snapshot.orders()).unwrap();
@@ -497,20 +513,20 @@ mod tests {
         let sessions = snapshot.sessions(Memory::default()).unwrap();
         assert_eq!(sessions.clients().collect::<Vec<_>>(), [(1, 4), (0, 4)]);
         assert!(sessions.answer(6).is_some_and(|events| matches!(events, [Event::Rested { price: 10, .. }])));
-        assert_eq!(read(&disk, 7, &ID, &params, false).unwrap().head, head);
-        let other = read(&disk, 7, &JournalId([0; 16]), &params, true);
+        assert_eq!(read(&disk, NAMED, &ID, &params, false).unwrap().head, head);
+        let other = read(&disk, NAMED, &JournalId([0; 16]), &params, true);
         assert_eq!(other.err().unwrap(), "it belongs to another ledger");
     }
 
     #[test]
     fn every_bit_counts() {
         let (disk, _, params, _) = written();
-        let name = name_of(7);
+        let name = NAMED.file();
         let bits = 8 * disk.bytes(&name).len() as u64;
         assert_eq!(bits, 8 * 3 * SECTOR as u64, "a head, a body and a table");
         for bit in 0..bits {
             disk.flip_bit(&name, bit);
-            assert!(read(&disk, 7, &ID, &params, true).is_err(), "bit {bit}");
+            assert!(read(&disk, NAMED, &ID, &params, true).is_err(), "bit {bit}");
             disk.flip_bit(&name, bit);
         }
     }

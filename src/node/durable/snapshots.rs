@@ -4,7 +4,7 @@ use super::DurableError;
 use super::board::{Board, Guard, Progress};
 use super::core::Core;
 use super::sessions::{Part, Sessions};
-use super::snapshot::{self, Head, Kept};
+use super::snapshot::{self, Head, Kept, Name};
 use super::writer::{Handle, LEISURE};
 use crate::engine::Engine;
 use crate::journal::JournalId;
@@ -16,7 +16,10 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Snapshots that are kept.
-const KEPT: usize = 2;
+pub const KEPT: usize = 2;
+
+/// Of the requests that a full journal refuses, one in so many tries whether the disk has room for a snapshot by now.
+const TRIES: u64 = 1_024;
 
 /// See the module.
 pub struct Snapshots<S> {
@@ -37,6 +40,10 @@ pub struct Snapshots<S> {
     pub job: Option<JoinHandle<()>>,
     /// After how many blocks the next one is to be taken, when it is due.
     pub due: Option<u64>,
+    /// It is due because the journal is full, and may be the second one of its state.
+    pub for_room: bool,
+    /// Groups that were refused since the disk had no room for the one before.
+    pub refused: u64,
     /// The longest time that making a copy of the state took.
     pub pause_ns_max: u64,
 }
@@ -67,23 +74,27 @@ impl<S: Storage> Snapshots<S> {
     }
 
     /// The same where the journal is full and none is being written: the next one gives up what only the oldest needs. Says whether it
-    /// may help: the state must be another than at the last one.
-    pub fn want_for_room(
-        &mut self,
-        next: Sequence,
-        height: u64,
-        filling: u32,
-        board: &Board,
-    ) -> Result<bool, DurableError> {
-        let (allowed, written) = {
+    /// may help: not if all that are kept are of now.
+    pub fn want_for_room(&mut self, height: u64, filling: u32, board: &Board) -> Result<bool, DurableError> {
+        let (allowed, written, frame, failed) = {
             let progress = board.read();
-            (progress.allowed, progress.written.bytes)
+            (progress.allowed, progress.written.bytes, progress.frame, progress.snapshot_failed.is_some())
         };
-        // A disk without room has none for a snapshot either.
-        if allowed > 0 || next == self.taken_at {
+        let helps = {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.len() < KEPT || kept.iter().any(|kept| kept.frame <= frame)
+        };
+        // A disk without room for a segment has none for a snapshot either.
+        if allowed > 0 || !helps {
+            return Ok(false);
+        }
+        // As much of it is written each time as there is room for.
+        self.refused = if failed { self.refused + 1 } else { 0 };
+        if self.refused > 1 && !self.refused.is_multiple_of(TRIES) && !self.refused.is_power_of_two() {
             return Ok(false);
         }
         self.want(height + u64::from(filling > 0), written, board)?;
+        self.for_room = true;
         Ok(true)
     }
 
@@ -108,7 +119,7 @@ impl<S: Storage> Snapshots<S> {
     }
 
     pub fn files(&self) -> Files<S> {
-        Files { storage: self.storage.clone(), kept: self.kept.clone(), leisure: 0 }
+        Files { storage: self.storage.clone(), kept: self.kept.clone(), leisure: 0, for_room: false }
     }
 
     /// Copies the state, if a block has just closed at whose end it is wanted, and lets the copy be written. `behind` was claimed
@@ -126,13 +137,14 @@ impl<S: Storage> Snapshots<S> {
             return Ok(());
         }
         self.due = None;
+        let for_room = std::mem::take(&mut self.for_room);
         let started = Instant::now();
         let (engine, mut sessions) = (core.node.engine().clone(), core.sessions.clone());
         sessions.unclaim(core.next(), behind);
         self.pause_ns_max = self.pause_ns_max.max(started.elapsed().as_nanos() as u64);
         self.taken_at = core.next();
         let (id, next, time) = (self.id, core.next(), core.time);
-        let files = Files { leisure: if self.beside { LEISURE } else { 0 }, ..self.files() };
+        let files = Files { leisure: if self.beside { LEISURE } else { 0 }, for_room, ..self.files() };
         let (handle, board, failed) = (handle.clone(), board.clone(), board.clone());
         let write = move || {
             handle.sync()?;
@@ -166,6 +178,7 @@ pub struct Files<S> {
     storage: S,
     kept: Arc<Mutex<Vec<Kept>>>,
     leisure: u32,
+    for_room: bool,
 }
 
 impl<S: Storage> Files<S> {
@@ -179,7 +192,10 @@ impl<S: Storage> Files<S> {
         handle: &Handle<S>,
         board: &Board,
     ) -> Result<(), DurableError> {
-        let written = match snapshot::write(&self.storage, head, engine, sessions, self.leisure) {
+        // In place of the one of this state that is there already, it would leave the older one the oldest.
+        let newest = self.kept.lock().unwrap_or_else(PoisonError::into_inner).first().map(|kept| kept.name);
+        let again = self.for_room && newest == Some(Name { next: head.next, again: false });
+        let written = match snapshot::write(&self.storage, again, head, engine, sessions, self.leisure) {
             Err(DurableError::Disk { source, file, action }) if is_full(source.kind()) => {
                 snapshot::remove_unfinished(&self.storage)?;
                 let why = DurableError::Disk { source, file, action }.to_string();
@@ -189,24 +205,26 @@ impl<S: Storage> Files<S> {
             written => written?,
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|older| older.next != written.next);
+        kept.retain(|older| older.name != written.name);
         kept.insert(0, written);
         kept.truncate(KEPT);
         let names = self.storage.names().map_err(DurableError::disk("listing", "the ledger's folder"))?;
-        for next in snapshot::find(&names).0 {
-            if kept.iter().all(|kept| kept.next != next) {
-                let name = snapshot::name_of(next);
+        for name in snapshot::find(&names).0 {
+            if kept.iter().all(|kept| kept.name != name) {
+                let name = name.file();
                 self.storage.remove(&name).map_err(DurableError::disk("removing", &name))?;
             }
         }
         self.storage.sync_names().map_err(DurableError::disk("syncing", "the ledger's folder"))?;
         board.say(|progress| (progress.snapshots, progress.snapshot_failed) = (progress.snapshots + 1, None));
-        // Without an older one the journal is all there is, should this one be damaged.
-        if kept.len() < KEPT {
-            board.say(Progress::snapshot_ends);
-            return Ok(());
+        // Without another one the journal is all there is, should this one be damaged.
+        match kept.iter().map(|kept| kept.frame).min() {
+            Some(frame) if kept.len() == KEPT => handle.keep(frame),
+            _ => {
+                board.say(Progress::snapshot_ends);
+                Ok(())
+            }
         }
-        handle.keep(&kept[KEPT - 1])
     }
 }
 

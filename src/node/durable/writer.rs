@@ -3,7 +3,6 @@
 use super::DurableError;
 use super::board::{Board, Guard, Progress};
 use super::laps::Laps;
-use super::snapshot::Kept;
 use crate::block::{Header, SealRecord};
 use crate::journal::storage::Storage;
 use crate::journal::{FrameBuffer, Journal, JournalError, Kind, Label, SyncPolicy};
@@ -328,11 +327,11 @@ impl<S: Storage> Handle<S> {
         }
     }
 
-    /// Gives up what only frames before that of the older of two snapshots need.
-    pub fn keep(&self, kept: &Kept) -> Result<(), DurableError> {
+    /// Gives up what is before this frame: no snapshot needs it.
+    pub fn keep(&self, frame: u64) -> Result<(), DurableError> {
         match &self.way {
-            Way::Here(writer) => here(writer, |writer| writer.journal.prune(kept.frame)),
-            Way::Beside { to, .. } => self.send(to, Message::Keep(kept.frame)),
+            Way::Here(writer) => here(writer, |writer| writer.journal.prune(frame)),
+            Way::Beside { to, .. } => self.send(to, Message::Keep(frame)),
         }
     }
 
