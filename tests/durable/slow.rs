@@ -7,7 +7,7 @@ use joulebook::engine::state_digest;
 use joulebook::journal::Options;
 use joulebook::journal::sim::SimStorage;
 use joulebook::journal::storage::{Access, SECTOR, Storage};
-use joulebook::node::durable::{DurableNode, DurableOptions, Memory};
+use joulebook::node::durable::{DurableError, DurableNode, DurableOptions, Memory};
 use joulebook::node::{BlockPolicy, Clock};
 use joulebook::optimized::Optimized;
 use joulebook::seal::Watch;
@@ -83,12 +83,24 @@ impl Slow {
         taken == 1
     }
 
+    /// A journal of two segments, with room for no snapshot until it was full: with the number of the request that it refused.
+    fn full(&self, beside: bool) -> (DurableNode<Optimized, Slow>, DurableOptions, u64) {
+        let options = options(2, u64::MAX, beside);
+        let mut node = self.node(options);
+        self.no_room.store(true, Ordering::Relaxed);
+        let full_at = (1..).find(|&number| !self.ask(&mut node, number, command(number, false))).unwrap();
+        (node, options, full_at)
+    }
+
+    fn open(&self, options: DurableOptions) -> DurableNode<Optimized, Slow> {
+        let watch = Arc::new(Watch::new());
+        DurableNode::open(self.clone(), None, options, CLOCK, watch, &mut |_| {}).unwrap().0
+    }
+
     /// What was left is opened again, and it is the same.
     fn check(self, node: DurableNode<Optimized, Slow>, options: DurableOptions, next: u64) {
         let stopped = node.stop(&mut |_| {}).unwrap();
-        let disk = Slow::new(self.disk.restart());
-        let watch = Arc::new(Watch::new());
-        let (node, _) = DurableNode::<Optimized, _>::open(disk, None, options, CLOCK, watch, &mut |_| {}).unwrap();
+        let node = Slow::new(self.disk.restart()).open(options);
         assert_eq!((state_digest(node.engine()), node.next()), (state_digest(&stopped.engine), next));
     }
 }
@@ -136,10 +148,7 @@ fn with_threads_a_journal_that_was_full_before_its_first_snapshot_goes_on() {
 fn a_full_journal_goes_on_when_there_is_room_for_a_snapshot_again() {
     for beside in [false, true] {
         let disk = Slow::new(SimStorage::new(1, 512));
-        let options = options(2, u64::MAX, beside);
-        let mut node = disk.node(options);
-        disk.no_room.store(true, Ordering::Relaxed);
-        let full_at = (1..).find(|&number| !disk.ask(&mut node, number, command(number, false))).unwrap();
+        let (mut node, options, full_at) = disk.full(beside);
         disk.refused.store(0, Ordering::Relaxed);
         for _ in 0..5_000 {
             assert!(!disk.ask(&mut node, full_at, command(full_at, false)));
@@ -155,4 +164,45 @@ fn a_full_journal_goes_on_when_there_is_room_for_a_snapshot_again() {
         }
         disk.check(node, options, full_at + 500);
     }
+}
+
+/// The power goes at each operation of the disk while two snapshots of one state are written and the older half of the journal is given up.
+#[test]
+fn a_crash_while_room_is_made_loses_nothing() {
+    let mut crashes = 0;
+    for at in 1.. {
+        let disk = Slow::new(SimStorage::new(at, 512));
+        let (mut node, options, full_at) = disk.full(false);
+        node.settle(&mut |_| {}).unwrap();
+        let before = state_digest(node.engine());
+        disk.no_room.store(false, Ordering::Relaxed);
+        disk.disk.crash_at(disk.disk.operation_count() + at);
+        let next = Request { client: 1, number: full_at, command: command(full_at, false) };
+        let taken = loop {
+            match node.submit(&[next], &mut |_| {}) {
+                Ok((0, Some(DurableError::Full { .. }))) => {}
+                submitted => break submitted.and_then(|_| node.settle(&mut |_| {})),
+            }
+        };
+        assert_eq!(taken.is_err(), disk.disk.is_gone());
+        drop(node);
+        let opened = Slow::new(disk.disk.reopen());
+        let mut node = opened.open(options);
+        assert!(
+            node.next() == full_at + 1 || taken.is_err() && node.next() == full_at,
+            "{} of {full_at}, crash at {at}: {taken:?}",
+            node.next()
+        );
+        assert_eq!(state_digest(node.engine()) == before, node.next() == full_at);
+        // A crash may lose the request, but not the room.
+        for number in node.next()..full_at + 200 {
+            assert!(opened.ask(&mut node, number, command(number, false)), "{number} after a crash at {at}");
+        }
+        opened.check(node, options, full_at + 200);
+        if taken.is_ok() {
+            break;
+        }
+        crashes += 1;
+    }
+    assert!(crashes >= 20, "{crashes} crashes");
 }

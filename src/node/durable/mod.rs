@@ -314,7 +314,8 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
                 // What was carried out before needs no room.
                 let is_new = |request: &Request| self.core().sessions.is_new(request.client, request.number);
                 if requests.iter().any(is_new) {
-                    self.make_room(full)?;
+                    let core = self.core.as_mut().expect("taken only when it stops");
+                    self.snapshots.make_room(core, handle, &self.board, self.room, full)?;
                 }
             }
             waited => waited?,
@@ -372,30 +373,6 @@ impl<E: Engine, S: Storage> DurableNode<E, S> {
         self.wait_for_answers();
         E::Probe::lap(Stage::Answers);
         Ok(())
-    }
-
-    /// The journal is full, and no snapshot is being written that could change that: takes one and waits for it, as long as that may
-    /// help. Snapshots are due as the journal grows, and one that took until it was full is not followed by another.
-    fn make_room(&mut self, mut full: DurableError) -> Result<(), DurableError> {
-        let handle = self.handle.as_ref().expect("taken only when it stops");
-        let core = self.core.as_mut().expect("taken only when it stops");
-        for _ in 0..snapshots::KEPT {
-            let filling = core.node.filling.transactions;
-            if !self.snapshots.want_for_room(core.height, filling, &self.board)? {
-                break;
-            }
-            if filling > 0 {
-                core.node.close_block()?;
-                core.height += 1;
-            }
-            let frame = self.board.read().frame + 1;
-            self.snapshots.take_if_wanted(core, &[], frame, handle, &self.board)?;
-            full = match handle.wait_for_room(self.room) {
-                Err(full @ DurableError::Full { .. }) => full,
-                waited => return waited,
-            };
-        }
-        Err(full)
     }
 
     /// Puts what was asked in line, with the groups that came of it.

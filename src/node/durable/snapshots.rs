@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Snapshots that are kept.
-pub const KEPT: usize = 2;
+const KEPT: usize = 2;
 
 /// Of the requests that a full journal refuses, one in so many tries whether the disk has room for a snapshot by now.
 const TRIES: u64 = 1_024;
@@ -73,9 +73,44 @@ impl<S: Storage> Snapshots<S> {
         Ok(presses)
     }
 
-    /// The same where the journal is full and none is being written: the next one gives up what only the oldest needs. Says whether it
+    /// The journal is full, and none is being written that could change that: takes one and waits for it, as long as that may help. They are
+    /// due as the journal grows, and one that took until it was full is not followed by another.
+    ///
+    /// # Errors
+    /// [`DurableError::Full`], as before or for another reason.
+    pub fn make_room<E: Engine>(
+        &mut self,
+        core: &mut Core<E>,
+        handle: &Handle<S>,
+        board: &Arc<Board>,
+        room: u64,
+        mut full: DurableError,
+    ) -> Result<(), DurableError> {
+        for _ in 0..KEPT {
+            let filling = core.node.filling.transactions;
+            if !self.want_for_room(core.height, filling, board)? {
+                break;
+            }
+            if filling > 0 {
+                core.node.close_block()?;
+                core.height += 1;
+            }
+            let frame = board.read().frame + 1;
+            self.take_if_wanted(core, &[], frame, handle, board)?;
+            full = match handle.wait_for_room(room) {
+                Err(full @ DurableError::Full { .. }) => full,
+                waited => return waited,
+            };
+            if board.read().snapshot_failed.is_some() {
+                break;
+            }
+        }
+        Err(full)
+    }
+
+    /// As [`want_if_due`](Self::want_if_due), where the journal is full: the next one gives up what only the oldest needs. Says whether it
     /// may help: not if all that are kept are of now.
-    pub fn want_for_room(&mut self, height: u64, filling: u32, board: &Board) -> Result<bool, DurableError> {
+    fn want_for_room(&mut self, height: u64, filling: u32, board: &Board) -> Result<bool, DurableError> {
         let (allowed, written, frame, failed) = {
             let progress = board.read();
             (progress.allowed, progress.written.bytes, progress.frame, progress.snapshot_failed.is_some())
