@@ -16,8 +16,9 @@
 
 #![allow(unsafe_code)]
 
+use super::terms::Maker;
 use crate::optimized::prefetch::prefetch;
-use crate::types::Wh;
+use crate::types::{Ticks, Wh};
 use std::hint::select_unpredictable;
 
 /// The end of the stack of free slots.
@@ -202,6 +203,12 @@ impl Arena {
         (order, gone)
     }
 
+    /// The front of a level's queue, to take orders off it.
+    #[inline(always)]
+    pub fn front(&self, level: u32) -> Front {
+        Front { level, order: self.at(level).next, orders: 0, wh: 0 }
+    }
+
     /// Takes energy off an order that keeps some. Returns its place.
     #[inline(always)]
     pub fn reduce(&mut self, handle: u32, wh: Wh) -> u32 {
@@ -299,6 +306,69 @@ impl Arena {
         }
         assert!(known.iter().all(|&known| known), "a slot is lost");
         levels
+    }
+}
+
+/// The front of a level's queue while orders are taken off it: what the level has less is summed up, and written when it is closed.
+pub struct Front {
+    level: u32,
+    /// The order at the front; the level itself behind the last one.
+    order: u32,
+    /// Taken off.
+    orders: u32,
+    /// Their energy, and what was taken off one that stays.
+    wh: u64,
+}
+
+impl Front {
+    /// Whether no order is left.
+    #[inline(always)]
+    pub fn is_end(&self) -> bool {
+        self.order == self.level
+    }
+
+    /// The order at the front, which must be there.
+    #[inline(always)]
+    pub fn maker(&self, arena: &Arena, price: Ticks) -> Maker {
+        debug_assert!(!self.is_end());
+        let Order { tag, wh, .. } = order(arena.at(self.order));
+        Maker { handle: self.order, price, wh, tag }
+    }
+
+    /// Takes energy off the order at the front; if it was `all` of it, the order, too.
+    #[inline(always)]
+    pub fn take(&mut self, arena: &mut Arena, wh: Wh, all: bool) {
+        self.wh += u64::from(wh);
+        let free = arena.free;
+        let slot = arena.at_mut(self.order);
+        if all {
+            let next = slot.next;
+            (slot.owner, slot.next) = (FREE, free);
+            arena.free = self.order;
+            self.orders += 1;
+            self.order = next;
+        } else {
+            slot.x -= u64::from(wh);
+        }
+    }
+
+    /// Writes what the level has left; if that is nothing, takes it out, and says so.
+    #[inline(always)]
+    pub fn close(self, arena: &mut Arena) -> bool {
+        let gone = self.is_end();
+        arena.orders -= self.orders;
+        let free = arena.free;
+        let level = arena.at_mut(self.level);
+        if gone {
+            (level.owner, level.next) = (FREE, free);
+            arena.free = self.level;
+        } else {
+            level.x -= self.wh;
+            level.y[0] -= self.orders;
+            level.next = self.order;
+            arena.at_mut(self.order).prev = self.level;
+        }
+        gone
     }
 }
 

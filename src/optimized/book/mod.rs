@@ -253,34 +253,43 @@ impl Book {
     #[inline(always)]
     fn trade(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> (Wh, bool) {
         let (makers, limit) = (side.opposite(), self.limit_key(side, limit));
-        while wh > 0 && self.best[makers as usize] <= limit {
-            let maker = self.front_at(makers, self.best[makers as usize]);
-            match sink.meet(wh, &maker) {
-                Meeting::Trade => {
-                    let cut = wh.min(maker.wh);
-                    self.take(&maker, cut);
-                    wh -= cut;
-                    sink.fill(&Fill { maker, wh: cut, taker_left: wh });
-                }
-                Meeting::Stop => return (wh, true),
-                meeting => {
-                    self.remove(maker.handle);
-                    sink.cancelled(&maker);
-                    if meeting == Meeting::CancelMakerAndStop {
-                        return (wh, true);
+        let mut rung = match self.best[makers as usize] {
+            best if best <= limit && wh > 0 => self.ladders[makers as usize].rung(best),
+            _ => return (wh, false),
+        };
+        loop {
+            let price = self.price(makers, rung.key);
+            let mut front = self.arena.front(self.ladders[makers as usize].at(rung));
+            let mut stopped = false;
+            loop {
+                let maker = front.maker(&self.arena, price);
+                match sink.meet(wh, &maker) {
+                    Meeting::Trade => {
+                        let cut = wh.min(maker.wh);
+                        wh -= cut;
+                        front.take(&mut self.arena, cut, cut == maker.wh);
+                        sink.fill(&Fill { maker, wh: cut, taker_left: wh });
+                    }
+                    Meeting::Stop => stopped = true,
+                    meeting => {
+                        front.take(&mut self.arena, maker.wh, true);
+                        sink.cancelled(&maker);
+                        stopped = meeting == Meeting::CancelMakerAndStop;
                     }
                 }
+                if wh == 0 || stopped || front.is_end() {
+                    break;
+                }
             }
-        }
-        (wh, false)
-    }
-
-    #[inline(always)]
-    fn take(&mut self, maker: &Maker, wh: Wh) {
-        if wh == maker.wh {
-            self.remove(maker.handle);
-        } else {
-            self.cut(maker.handle, wh);
+            self.touch(makers, rung.key);
+            if !front.close(&mut self.arena) {
+                return (wh, stopped);
+            }
+            rung = self.ladders[makers as usize].remove_first(rung);
+            self.best[makers as usize] = rung.key;
+            if wh == 0 || stopped || rung.key > limit {
+                return (wh, stopped);
+            }
         }
     }
 
