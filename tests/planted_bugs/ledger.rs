@@ -142,7 +142,7 @@ pub const BUGS: &[Bug] = &[
         file: "src/journal/frame.rs",
         right: "all.copy_within(..SECTOR, SECTOR);",
         wrong: "all.copy_within(..0, SECTOR);",
-        caught_by: JOURNAL,
+        caught_by: SCHEDULES,
     },
     Bug {
         what: "journal: it is pruned after an error",

@@ -2,13 +2,14 @@
 //! one, in a constant number of steps.
 //!
 //! ```text
-//! key = block (6 bits) | word (3 bits) | leaf (6 bits) | rung (6 bits)
+//! key = block (3 bits) | word (6 bits) | leaf (6 bits) | rung (6 bits)
 //!
 //! top --> blocks[block] --> fork { summary, words[word], at[word, leaf] } --> leaf { members, at[rung] } --> level
 //! ```
 //!
 //! At every height, bits say which places are in use. So the smallest key in use is four `trailing_zeros` away, and a ladder's
-//! memory is that of the places it uses: an empty one is 3 KiB, a level far from all others costs a fork and a leaf, 2.4 KiB.
+//! memory is that of the places it uses: an empty one is 9 KiB, a level far from all others costs a leaf, and in a block
+//! of its own a fork: 9 KiB.
 //!
 //! Fork 0 and leaf 0 are the empty ones. Whatever does not exist leads there, so that a search for what is not there needs no
 //! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When there are many
@@ -32,10 +33,13 @@ const EMPTY: u32 = 0;
 const WIDTH: u32 = 64;
 
 /// Words per fork.
-const WORDS: u32 = 8;
+const WORDS: u32 = 64;
 
-/// Keys per fork.
+/// Keys per fork: so many that the prices of a day seldom lie in two. Where they do, nobody can guess which fork runs empty.
 const BLOCK: u32 = WORDS * WIDTH * WIDTH;
+
+/// Forks of a ladder.
+const BLOCKS: usize = 8;
 
 /// Leaves up to which the empty ones keep their places, and how many more for each that is in use.
 const LEAVES_KEPT: usize = 64;
@@ -44,13 +48,13 @@ const KEPT_PER_LIVE: usize = 6;
 #[derive(Clone, Copy, Debug)]
 struct Fork {
     /// Bit `n` says that `words[n]` is not zero.
-    summary: u32,
+    summary: u64,
     /// A bit for each leaf with members.
     words: [u64; WORDS as usize],
-    at: [u32; (WORDS * WIDTH) as usize],
+    at: [u16; (WORDS * WIDTH) as usize],
 }
 
-const EMPTY_FORK: Fork = Fork { summary: 0, words: [0; WORDS as usize], at: [EMPTY; (WORDS * WIDTH) as usize] };
+const EMPTY_FORK: Fork = Fork { summary: 0, words: [0; WORDS as usize], at: [EMPTY as u16; (WORDS * WIDTH) as usize] };
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +64,15 @@ pub struct Rung {
     leaf: u32,
 }
 
+const _: () = assert!(Ladder::KEYS_MAX / WIDTH < u16::MAX as u32, "a fork has 16 bits for a leaf");
+
 /// A sorted map from keys `0..KEYS_MAX` to `u32` handles.
 #[derive(Clone, Debug)]
 pub struct Ladder {
     /// Bit `n` says that the fork of block `n` is not empty.
-    top: u64,
+    top: u32,
     /// Fork of each block. One that was made stays.
-    blocks: [u32; 64],
+    blocks: [u32; BLOCKS],
     forks: Vec<Fork>,
     /// Of each leaf: bit `n` says that its rung `n` is in use.
     members: Vec<u64>,
@@ -82,13 +88,13 @@ pub struct Ladder {
 
 impl Ladder {
     /// Most keys that a ladder can have.
-    pub const KEYS_MAX: u32 = 64 * BLOCK;
+    pub const KEYS_MAX: u32 = BLOCKS as u32 * BLOCK;
 
     /// An empty ladder.
     pub fn new() -> Self {
         Ladder {
             top: 0,
-            blocks: [EMPTY; 64],
+            blocks: [EMPTY; BLOCKS],
             forks: vec![EMPTY_FORK],
             members: vec![0],
             rungs: vec![[0; WIDTH as usize]],
@@ -101,19 +107,19 @@ impl Ladder {
     #[inline(always)]
     fn fork(&self, key: u32) -> &Fork {
         // SAFETY: `blocks` holds numbers of forks.
-        unsafe { self.forks.get_unchecked(self.blocks[digit(key / BLOCK)] as usize) }
+        unsafe { self.forks.get_unchecked(self.blocks[block(key)] as usize) }
     }
 
     #[inline(always)]
     fn fork_mut(&mut self, key: u32) -> &mut Fork {
         // SAFETY: as above.
-        unsafe { self.forks.get_unchecked_mut(self.blocks[digit(key / BLOCK)] as usize) }
+        unsafe { self.forks.get_unchecked_mut(self.blocks[block(key)] as usize) }
     }
 
     /// The number of a key's leaf.
     #[inline(always)]
     fn leaf(&self, key: u32) -> u32 {
-        self.fork(key).at[place_in_fork(key)]
+        u32::from(self.fork(key).at[place_in_fork(key)])
     }
 
     #[inline(always)]
@@ -187,7 +193,7 @@ impl Ladder {
         let was_empty = fork.summary == 0;
         fork.summary |= 1 << word(key);
         if was_empty {
-            self.top |= 1 << digit(key / BLOCK);
+            self.top |= 1 << block(key);
         }
         (handle, is_fresh)
     }
@@ -205,7 +211,7 @@ impl Ladder {
         let fork = self.fork_mut(key);
         let bits = &mut fork.words[word(key)];
         *bits &= !(leaf_empty << digit(key / WIDTH));
-        let word_empty = u32::from(*bits == 0);
+        let word_empty = u64::from(*bits == 0);
         let summary = fork.summary & !(word_empty << word(key));
         fork.summary = summary;
         if summary == 0 {
@@ -213,7 +219,7 @@ impl Ladder {
         }
         let word = summary.trailing_zeros();
         let at = word * WIDTH + fork.words[word as usize % WORDS as usize].trailing_zeros();
-        let leaf = fork.at[at as usize % (WORDS * WIDTH) as usize];
+        let leaf = u32::from(fork.at[at as usize % (WORDS * WIDTH) as usize]);
         (key & !(BLOCK - 1)) + at * WIDTH + self.members(leaf).trailing_zeros()
     }
 
@@ -248,7 +254,7 @@ impl Ladder {
     #[cold]
     #[inline(never)]
     fn first_of_others(&mut self, key: u32) -> u32 {
-        self.top &= !(1 << digit(key / BLOCK));
+        self.top &= !(1 << block(key));
         self.first()
     }
 
@@ -283,12 +289,12 @@ impl Ladder {
         if leaves != 0 {
             return self.first_in_word(key / (WIDTH * WIDTH), leaves);
         }
-        let words = above(u64::from(fork.summary), word(key));
+        let words = above(fork.summary, word(key));
         if words != 0 {
             let word = words.trailing_zeros();
             return self.first_in_word(block * WORDS + word, fork.words[word as usize]);
         }
-        let blocks = above(self.top, digit(block));
+        let blocks = above(u64::from(self.top), block as usize);
         if blocks != 0 { self.first_in_block(blocks.trailing_zeros()) } else { NONE }
     }
 
@@ -296,14 +302,14 @@ impl Ladder {
     #[cold]
     #[inline(never)]
     fn build(&mut self, key: u32) -> u32 {
-        let block = digit(key / BLOCK);
+        let block = block(key);
         if self.blocks[block] == EMPTY {
             self.blocks[block] = self.forks.len() as u32;
             self.forks.push(EMPTY_FORK);
         }
         let leaf = self.spare_leaf();
         self.places[leaf as usize] = key / WIDTH;
-        self.fork_mut(key).at[place_in_fork(key)] = leaf;
+        self.fork_mut(key).at[place_in_fork(key)] = leaf as u16;
         leaf
     }
 
@@ -314,7 +320,7 @@ impl Ladder {
                 self.hand = if self.hand + 1 < self.members.len() { self.hand + 1 } else { 1 };
                 if self.members[self.hand] == 0 {
                     let key = self.places[self.hand] * WIDTH;
-                    self.fork_mut(key).at[place_in_fork(key)] = EMPTY;
+                    self.fork_mut(key).at[place_in_fork(key)] = EMPTY as u16;
                     return self.hand as u32;
                 }
             }
@@ -342,7 +348,7 @@ impl Ladder {
                     members != 0,
                     "leaf {place} of block {block}"
                 );
-                placed += usize::from(leaf != EMPTY);
+                placed += usize::from(u32::from(leaf) != EMPTY);
                 live += usize::from(members != 0);
             }
             for (word, bits) in fork.words.iter().enumerate() {
@@ -352,7 +358,10 @@ impl Ladder {
         }
         assert_eq!((placed, live), (self.members.len() - 1, self.live), "leaves");
         assert_eq!(self.members[EMPTY as usize], 0, "the empty leaf is empty");
-        assert!(self.forks[EMPTY as usize].at.iter().all(|&leaf| leaf == EMPTY), "the empty fork leads nowhere");
+        assert!(
+            self.forks[EMPTY as usize].at.iter().all(|&leaf| u32::from(leaf) == EMPTY),
+            "the empty fork leads nowhere"
+        );
     }
 
     /// Bytes that this ladder has allocated.
@@ -374,6 +383,12 @@ impl Default for Ladder {
 #[inline(always)]
 fn digit(number: u32) -> usize {
     (number % WIDTH) as usize
+}
+
+/// Which block a key belongs to.
+#[inline(always)]
+fn block(key: u32) -> usize {
+    (key / BLOCK) as usize % BLOCKS
 }
 
 /// Which word of its fork a key belongs to.
@@ -403,7 +418,21 @@ mod tests {
     #[test]
     fn agrees_with_a_sorted_map_at_every_width() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-        for keys in [1u32, 2, 63, 64, 65, 4_095, 4_097, 32_767, 32_768, 32_769, 1 << 20, Ladder::KEYS_MAX] {
+        for keys in [
+            1u32,
+            2,
+            63,
+            64,
+            65,
+            4_095,
+            4_097,
+            32_769,
+            (1 << 18) - 1,
+            1 << 18,
+            (1 << 18) + 1,
+            1 << 20,
+            Ladder::KEYS_MAX,
+        ] {
             let mut ladder = Ladder::new();
             let mut map = BTreeMap::new();
             for step in 0..6_000u32 {
@@ -431,7 +460,7 @@ mod tests {
     fn a_ladder_costs_what_it_uses() {
         let keys = 1 << 20;
         let mut ladder = Ladder::new();
-        assert!(ladder.memory() < 3 << 10, "{}", ladder.memory());
+        assert!(ladder.memory() < 10 << 10, "{}", ladder.memory());
         // Few levels that are far apart.
         for level in 0..16 {
             ladder.get_or_insert(level * 1_000, level);
