@@ -128,7 +128,8 @@ fn a_full_book_still_trades_and_replaces() {
     book.check_invariants();
 }
 
-/// The best levels stand close together; a few others are far from all. An empty band costs nearly nothing.
+/// The best levels stand close together; a few others are far from all. An empty band costs nearly nothing. On the widest band, each of
+/// those far away has a block of its own.
 #[test]
 fn few_levels_take_little_memory() {
     for steps in [450_001, 1 << 20, Book::STEPS_MAX as Ticks] {
@@ -138,7 +139,8 @@ fn few_levels_take_little_memory() {
             book.insert(Side::Buy, steps / 2 - distance, 1, Tag::default());
             book.insert(Side::Sell, steps / 2 + distance, 1, Tag::default());
         }
-        assert!(book.memory() < 64 << 10, "{steps} steps: {} bytes", book.memory());
+        let limit = if steps <= 1 << 20 { 64 << 10 } else { 72 << 10 };
+        assert!(book.memory() < limit, "{steps} steps: {} bytes", book.memory());
         book.check_invariants();
     }
 }

@@ -63,8 +63,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "ladder: a walk does not go on to distant blocks",
         file: "src/optimized/book/ladder.rs",
-        right: "above(self.top, ",
-        wrong: "above(self.top & 0, ",
+        right: "above(u64::from(self.top), ",
+        wrong: "above(u64::from(self.top & 0), ",
         caught_by: BOOK,
     },
     Bug {
@@ -75,9 +75,23 @@ pub const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
+        what: "book: a level keeps the count of orders that a taker took off it",
+        file: "src/optimized/book/arena.rs",
+        right: "level.y[0] -= self.orders;",
+        wrong: "",
+        caught_by: BOOK,
+    },
+    Bug {
+        what: "ladder: behind a level that is traded away comes the next leaf",
+        file: "src/optimized/book/ladder.rs",
+        right: "if left != 0 {",
+        wrong: "if left > 1 {",
+        caught_by: BOOK,
+    },
+    Bug {
         what: "ladder: the hand takes a leaf and leaves the way to it",
         file: "src/optimized/book/ladder.rs",
-        right: ")] = EMPTY;",
+        right: ")] = EMPTY as u16;",
         wrong: ")] *= 1;",
         caught_by: UNIT,
     },

@@ -8,15 +8,14 @@
 //! ```
 //!
 //! At every height, bits say which places are in use. So the smallest key in use is four `trailing_zeros` away, and a ladder's
-//! memory is that of the places it uses: an empty one is 9 KiB, a level far from all others costs a leaf, and in a block
-//! of its own a fork: 9 KiB.
+//! memory is that of the places it uses: a level far from all others costs a leaf, and in a block of its own a
+//! fork: 9 KiB.
 //!
-//! Fork 0 and leaf 0 are the empty ones. Whatever does not exist leads there, so that a search for what is not there needs no
+//! Leaf 0 is empty, and so is the fork that stands for all that were not built. Whatever does not exist leads there, so that a search for what is not there needs no
 //! questions on its way. A leaf that loses its last member keeps its place, because prices come back. When there are many
 //! such leaves and another place needs one, a hand that goes round all of them, as in a clock, takes the next empty one.
 //!
-//! **What the unchecked accesses rely on**: `blocks` holds numbers of `forks`, and `Fork::at` numbers of leaves; both only ever
-//! grow, and `members`, `rungs` and `places` are equally long.
+//! **What the unchecked accesses rely on**: `Fork::at` holds numbers of leaves; they only ever grow, and `members`, `rungs` and `places` are equally long.
 
 #![allow(unsafe_code)]
 
@@ -26,7 +25,7 @@ use std::hint::select_unpredictable;
 /// No key.
 pub const NONE: u32 = u32::MAX;
 
-/// The empty fork and the empty leaf.
+/// The empty leaf.
 const EMPTY: u32 = 0;
 
 /// Keys per leaf, and leaves per word of a fork.
@@ -54,7 +53,7 @@ struct Fork {
     at: [u16; (WORDS * WIDTH) as usize],
 }
 
-const EMPTY_FORK: Fork = Fork { summary: 0, words: [0; WORDS as usize], at: [EMPTY as u16; (WORDS * WIDTH) as usize] };
+static EMPTY_FORK: Fork = Fork { summary: 0, words: [0; WORDS as usize], at: [EMPTY as u16; (WORDS * WIDTH) as usize] };
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +70,8 @@ const _: () = assert!(Ladder::KEYS_MAX / WIDTH < u16::MAX as u32, "a fork has 16
 pub struct Ladder {
     /// Bit `n` says that the fork of block `n` is not empty.
     top: u32,
-    /// Fork of each block. One that was made stays.
-    blocks: [u32; BLOCKS],
-    forks: Vec<Fork>,
+    /// Fork of each block that had one. It stays.
+    blocks: [Option<Box<Fork>>; BLOCKS],
     /// Of each leaf: bit `n` says that its rung `n` is in use.
     members: Vec<u64>,
     /// Of each leaf: the handles on its rungs.
@@ -94,8 +92,7 @@ impl Ladder {
     pub fn new() -> Self {
         Ladder {
             top: 0,
-            blocks: [EMPTY; BLOCKS],
-            forks: vec![EMPTY_FORK],
+            blocks: [const { None }; BLOCKS],
             members: vec![0],
             rungs: vec![[0; WIDTH as usize]],
             places: vec![0],
@@ -106,14 +103,13 @@ impl Ladder {
 
     #[inline(always)]
     fn fork(&self, key: u32) -> &Fork {
-        // SAFETY: `blocks` holds numbers of forks.
-        unsafe { self.forks.get_unchecked(self.blocks[block(key)] as usize) }
+        self.blocks[block(key)].as_deref().unwrap_or(&EMPTY_FORK)
     }
 
+    /// The fork of a key that has one.
     #[inline(always)]
     fn fork_mut(&mut self, key: u32) -> &mut Fork {
-        // SAFETY: as above.
-        unsafe { self.forks.get_unchecked_mut(self.blocks[block(key)] as usize) }
+        self.blocks[block(key)].as_deref_mut().expect("it was built")
     }
 
     /// The number of a key's leaf.
@@ -303,10 +299,7 @@ impl Ladder {
     #[inline(never)]
     fn build(&mut self, key: u32) -> u32 {
         let block = block(key);
-        if self.blocks[block] == EMPTY {
-            self.blocks[block] = self.forks.len() as u32;
-            self.forks.push(EMPTY_FORK);
-        }
+        self.blocks[block].get_or_insert_with(|| Box::new(EMPTY_FORK));
         let leaf = self.spare_leaf();
         self.places[leaf as usize] = key / WIDTH;
         self.fork_mut(key).at[place_in_fork(key)] = leaf as u16;
@@ -335,12 +328,11 @@ impl Ladder {
     #[doc(hidden)]
     pub fn check(&self) {
         let (mut placed, mut live) = (0, 0);
-        for (block, &fork) in self.blocks.iter().enumerate() {
-            if fork == EMPTY {
+        for (block, fork) in self.blocks.iter().enumerate() {
+            let Some(fork) = fork else {
                 assert!(self.top >> block & 1 == 0, "block {block} has no fork");
                 continue;
-            }
-            let fork = &self.forks[fork as usize];
+            };
             for (place, &leaf) in fork.at.iter().enumerate() {
                 let members = self.members[leaf as usize];
                 assert_eq!(
@@ -358,15 +350,11 @@ impl Ladder {
         }
         assert_eq!((placed, live), (self.members.len() - 1, self.live), "leaves");
         assert_eq!(self.members[EMPTY as usize], 0, "the empty leaf is empty");
-        assert!(
-            self.forks[EMPTY as usize].at.iter().all(|&leaf| u32::from(leaf) == EMPTY),
-            "the empty fork leads nowhere"
-        );
     }
 
     /// Bytes that this ladder has allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Fork>() * self.forks.capacity()
+        size_of::<Fork>() * self.blocks.iter().flatten().count()
             + size_of::<u64>() * self.members.capacity()
             + size_of::<[u32; WIDTH as usize]>() * self.rungs.capacity()
             + size_of::<u32>() * self.places.capacity()
@@ -460,7 +448,7 @@ mod tests {
     fn a_ladder_costs_what_it_uses() {
         let keys = 1 << 20;
         let mut ladder = Ladder::new();
-        assert!(ladder.memory() < 10 << 10, "{}", ladder.memory());
+        assert!(ladder.memory() < 1 << 10, "{}", ladder.memory());
         // Few levels that are far apart.
         for level in 0..16 {
             ladder.get_or_insert(level * 1_000, level);
