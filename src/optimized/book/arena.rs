@@ -253,6 +253,12 @@ impl Arena {
         prefetch(&self.slots, self.any(handle));
     }
 
+    /// Asks for the slot that is taken next.
+    #[inline(always)]
+    pub fn prefetch_free(&self) {
+        self.prefetch(self.free);
+    }
+
     /// The place of a slot, or of the first one in place of one that is not there: an address that is not mapped costs a walk through
     /// the page tables.
     #[inline(always)]

@@ -160,6 +160,15 @@ impl Ladder {
         prefetch(self.rungs(leaf), digit(key));
     }
 
+    /// Asks for what leads to a key.
+    #[inline(always)]
+    pub fn prefetch_way(&self, key: u32) {
+        let fork = self.fork(key);
+        prefetch(&fork.at, place_in_fork(key));
+        prefetch(&fork.words, word(key));
+        prefetch(std::slice::from_ref(&fork.summary), 0);
+    }
+
     /// The handle at a key, if it is in use.
     #[inline(always)]
     pub fn find(&self, key: u32) -> Option<u32> {

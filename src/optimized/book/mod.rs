@@ -375,6 +375,15 @@ impl Book {
         self.arena.prefetch_neighbours(handle);
     }
 
+    /// Asks for what leads to the best prices, and to the next free slot: for a book that is about to be used again.
+    #[inline(always)]
+    pub fn prefetch_front(&self) {
+        for (ladder, best) in self.ladders.iter().zip(self.best) {
+            ladder.prefetch_way(best.min(self.last_key));
+        }
+        self.arena.prefetch_free();
+    }
+
     /// Asks for the memory of a price at which an order may come to rest soon.
     #[inline(always)]
     pub fn prefetch_price(&self, side: Side, price: Ticks) {

@@ -13,8 +13,10 @@ pub(super) const ANSWERS_FOR_NOBODY: usize = 0;
 const NOBODY: u32 = 0;
 const ELSEWHERE: u32 = u32::MAX;
 
-/// How many messages ahead a message and the book that it is for are asked for, and what it needs of the book.
-const FAR: usize = 24;
+/// How many messages ahead a message and the book that it is for are asked for, the way into that book, and what the message needs
+/// of it.
+const FAR: usize = 36;
+const MIDDLE: usize = 24;
 const NEAR: usize = 12;
 
 /// Books of a shard that a second-level cache holds, about 20 KiB each. Where there are no more of them, asking for what a
@@ -147,7 +149,7 @@ impl Shard {
         let Shard { books, order, log, spans, .. } = self;
         let order = &order[..own];
         let many = books.len() > BOOKS_CACHED;
-        let mut asked = NOBODY;
+        let (mut asked, mut entered) = (NOBODY, NOBODY);
         for (now, &Own { index, at, group }) in order.iter().enumerate() {
             if let Some(ahead) = order.get(now + FAR) {
                 // Neighbours in a group are far from each other in the batch.
@@ -157,6 +159,13 @@ impl Shard {
                     asked = ahead.group;
                     key(asked).and_then(|key| books.get(key)).into_iter().for_each(Listed::prefetch);
                 }
+            }
+            if many
+                && let Some(ahead) = order.get(now + MIDDLE)
+                && ahead.group != entered
+            {
+                entered = ahead.group;
+                key(entered).and_then(|key| books.get(key)).into_iter().for_each(|listed| listed.book.prefetch_front());
             }
             if many
                 && let Some(ahead) = order.get(now + NEAR)
