@@ -73,6 +73,14 @@ pub struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub tries: u32,
 
+    /// The first messages, in percent of all, whose latencies are left out: an engine touches its memory for the first time there
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=90))]
+    pub warm_up: u32,
+
+    /// Reports that may be in flight. A smaller ring stays in the caches, and holds up an engine whose reader was halted
+    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(1_024..=1 << 24))]
+    pub capacity: u32,
+
     /// CPUs of the matcher and of the drainer
     #[arg(long, value_name = "M,D", default_value = "0,1", value_parser = cores)]
     pub cores: (usize, usize),
@@ -186,6 +194,8 @@ mod tests {
             ("a.so --cores 1", "as in 0,1"),
             ("a.so --cores 1,1", "a CPU of its own"),
             ("a.so --rounds 0", "1..=1000"),
+            ("a.so --warm-up 100", "0..=90"),
+            ("a.so --capacity 1", "1024..=16777216"),
             ("a.so --orders 0", "1..=20000000"),
             ("a.so --load paced", "needs a --rate"),
             ("a.so --load max --rate 1", "no --rate"),

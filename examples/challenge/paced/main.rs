@@ -109,7 +109,7 @@ fn measure(args: &Args, names: &[String], shape: FlowShape) -> Result<bool, Stri
         .inspect(|()| eprintln!("{}: {} rounds at the rate are done", shape.name(), args.rounds))?;
     }
     let flow = to_hex(&flow_digest(&shape.messages(args.orders, args.seed)));
-    let table = Shape { name: shape.name(), flow, rows, idle };
+    let table = Shape { name: shape.name(), flow, warm_up: args.warm_up, rows, idle };
     print!("\n{}", table.text());
     let complaints = table.complaints();
     complaints.iter().for_each(|complaint| println!("NOT THE SAME WORK: {complaint}"));

@@ -13,8 +13,6 @@ use std::hint::spin_loop;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Reports in flight, as in the challenge.
-const CAPACITY: u32 = 1 << 20;
 /// Reports per drain, as in the challenge.
 const DRAIN_MAX: usize = 256;
 /// Messages per batch where all are there at once; the challenge's batches are about as long.
@@ -33,12 +31,23 @@ pub enum Load {
     Paced(f64),
 }
 
+/// How a flow is played.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// How messages come.
+    pub load: Load,
+    /// CPUs of the matcher and of the drainer.
+    pub cores: (usize, usize),
+    /// Reports that may be in flight.
+    pub capacity: u32,
+}
+
 /// What happened.
 pub struct Played {
     /// All reports, in the order in which they came.
     pub reports: Vec<Report>,
     /// From the moment at which a message was due until the drainer had a report about it, for each that was reported about, in
-    /// ticks; none where all were there at the beginning.
+    /// their order and in ticks; none where all were there at the beginning.
     pub latencies: Vec<u64>,
     /// Messages without a report.
     pub unreported: usize,
@@ -49,6 +58,11 @@ pub struct Played {
     /// How long the matcher and the drainer were ready to run and the system ran others on their CPUs, in ns.
     pub descheduled_ns: [Option<u64>; 2],
 }
+
+/// Whether the matcher is done: on lines of its own, because the drainer looks at it all the time, and beside it on the stack is
+/// what the matcher writes all the time.
+#[repr(align(128))]
+struct Done(AtomicBool);
 
 /// What the drainer saw.
 struct Drained {
@@ -64,10 +78,11 @@ struct Drained {
 ///
 /// # Errors
 /// A CPU is not to be had, the transport cannot be made, or the reports are not about the messages; in words.
-pub fn play(engine: &Engine, play: &Play, load: Load, cores: (usize, usize)) -> Result<Played, String> {
+pub fn play(engine: &Engine, play: &Play, setting: Setting) -> Result<Played, String> {
+    let Setting { load, cores, capacity } = setting;
     let messages = &play.messages;
-    let (running, reader) = engine.start(CAPACITY)?;
-    let (done, ready) = (AtomicBool::new(false), Barrier::new(2));
+    let (running, reader) = engine.start(capacity)?;
+    let (done, ready) = (Done(AtomicBool::new(false)), Barrier::new(2));
     let drained = Drained {
         // Written to once, so that no page comes into being while time is taken.
         reports: vec![Report { kind: u8::MAX, ..BLANK }; play.reports_max + DRAIN_MAX],
@@ -82,7 +97,7 @@ pub fn play(engine: &Engine, play: &Play, load: Load, cores: (usize, usize)) -> 
             ready.wait();
             let pinned = pinned?;
             let before = pinned.descheduled_ns();
-            let mut drained = drain(reader, drained, &done);
+            let mut drained = drain(reader, drained, &done.0);
             drained.descheduled_ns = pinned.descheduled_since(before);
             Ok::<_, String>(drained)
         });
@@ -100,7 +115,7 @@ pub fn play(engine: &Engine, play: &Play, load: Load, cores: (usize, usize)) -> 
             };
             (handed, pinned.descheduled_since(before))
         });
-        done.store(true, Ordering::Release);
+        done.0.store(true, Ordering::Release);
         let drained = drainer.join().map_err(|_| "the drainer failed".to_string())?;
         let ((start, batches), matcher_off) = matched?;
         running.shutdown();

@@ -5,7 +5,7 @@ use crate::control::{Control, Pinned, control};
 use crate::engine::Engine;
 use crate::figures::per_mille;
 use crate::messages::{Play, digest};
-use crate::play::{Load, Played, play};
+use crate::play::{Load, Played, Setting, play};
 use joulebook::hash::to_hex;
 use joulebook::measure::clock::ns;
 use joulebook::workload::FlowShape;
@@ -66,6 +66,8 @@ pub fn send(args: &Args, engine: &str, errand: Errand, shape: FlowShape, per_sec
         ("--shape", shape.name().into()),
         ("--orders", args.orders.to_string()),
         ("--seed", args.seed.to_string()),
+        ("--warm-up", args.warm_up.to_string()),
+        ("--capacity", args.capacity.to_string()),
         ("--cores", format!("{matcher},{drainer}")),
         // Beyond the limits of the option that users give, where half of what goes through is.
         ("--per-second", per_second.to_string()),
@@ -114,13 +116,15 @@ fn carry_out(args: &Args, errand: Errand) -> Result<Answer, String> {
         _ => Load::Max,
     };
     let flow = Play::new(args.shapes[0], args.orders, args.seed);
-    let played = play(&engine, &flow, load, args.cores)?;
-    Ok(Answer::Ran(Outcome::new(played, flow.messages.len())))
+    let played = play(&engine, &flow, Setting { load, cores: args.cores, capacity: args.capacity })?;
+    Ok(Answer::Ran(Outcome::new(played, flow.messages.len(), args.warm_up)))
 }
 
 impl Outcome {
-    fn new(played: Played, messages: usize) -> Outcome {
+    /// Without the latencies of the first so many percent.
+    fn new(played: Played, messages: usize, warm_up: u32) -> Outcome {
         let Played { mut reports, mut latencies, unreported, ns: whole, batches, descheduled_ns } = played;
+        latencies.drain(..latencies.len() * warm_up as usize / 100);
         latencies.sort_unstable();
         let latency = |wanted| if latencies.is_empty() { 0.0 } else { ns(per_mille(&latencies, wanted)) };
         Outcome {
@@ -162,13 +166,14 @@ mod tests {
         let engine = Engine::open(NOTHING).unwrap();
         let flow = Play::new(FlowShape::Normal, 2_000, 67);
         for load in [Load::Max, Load::Paced(1e6)] {
-            let played = std::thread::scope(|scope| scope.spawn(|| play(&engine, &flow, load, (0, 1))).join().unwrap());
+            let setting = Setting { load, cores: (0, 1), capacity: 1 << 12 };
+            let played = std::thread::scope(|scope| scope.spawn(|| play(&engine, &flow, setting)).join().unwrap());
             let played = match played {
                 // There is only one, or this process is kept from one.
                 Err(error) if error.contains("CPU") => return println!("not checked: {error}"),
                 played => played.unwrap(),
             };
-            let outcome = Outcome::new(played, flow.messages.len());
+            let outcome = Outcome::new(played, flow.messages.len(), 10);
             assert_eq!((outcome.unreported, outcome.reports), (0, flow.messages.len()));
             let [p50, p99, p999, max] = outcome.latency_ns;
             assert!(p50 <= p99 && p99 <= p999 && p999 <= max, "{outcome:?}");

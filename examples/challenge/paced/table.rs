@@ -46,6 +46,8 @@ pub struct Shape {
     pub name: &'static str,
     /// The digest of its messages, in hex.
     pub flow: String,
+    /// Messages whose latencies were left out, in percent.
+    pub warm_up: u32,
     /// Engines, and the one that does nothing.
     pub rows: Vec<Row>,
     /// What became of two idle threads, in each round.
@@ -73,6 +75,9 @@ impl Shape {
     pub fn text(&self) -> String {
         let Some(first) = self.rows.iter().flat_map(Row::runs).next() else { return String::new() };
         let mut text = format!("{}: {} messages, digest {}\n", self.name, first.messages, self.flow);
+        if self.warm_up > 0 {
+            text += &format!("latencies without those of the first {} % of the messages\n", self.warm_up);
+        }
         let heads = ["", "M/s at most", "at M/s", "p50 ns", "p99 ns", "p99.9 us", "max us", "in a batch", "no CPU us"];
         let mut lines = vec![heads.map(String::from)];
         lines.extend(self.rows.iter().map(line));
@@ -185,7 +190,7 @@ mod tests {
     }
 
     fn shape(rows: Vec<Row>) -> Shape {
-        Shape { name: "static", flow: "f1".into(), rows, idle: vec![Control::default()] }
+        Shape { name: "static", flow: "f1".into(), warm_up: 0, rows, idle: vec![Control::default()] }
     }
 
     #[test]
