@@ -88,7 +88,8 @@ pub struct Report {
 #[repr(C)]
 pub struct Transport {
     pub create: extern "C" fn(capacity: u32) -> *mut c_void,
-    pub push: unsafe extern "C" fn(handle: *mut c_void, report: *const Report) -> i32,
+    /// None, where the engine writes into its own transport without it.
+    pub push: Option<unsafe extern "C" fn(handle: *mut c_void, report: *const Report) -> i32>,
     pub drain: unsafe extern "C" fn(handle: *mut c_void, out: *mut Report, max: u32) -> u32,
     pub flush: unsafe extern "C" fn(handle: *mut c_void),
     pub destroy: unsafe extern "C" fn(handle: *mut c_void),

@@ -19,14 +19,14 @@ pub struct Outlet {
 
 impl Outlet {
     /// # Panics
-    /// If there is no transport.
+    /// If there is no transport, or none that takes reports.
     ///
     /// # Safety
     /// `transport` is null or valid until `engine_shutdown`.
     pub unsafe fn new(transport: *const Transport, sink: *mut c_void) -> Self {
         // SAFETY: the harness's, valid until `engine_shutdown`, or null.
         let transport = unsafe { transport.as_ref() }.expect("the harness gives a transport");
-        Outlet { push: transport.push, sink }
+        Outlet { push: transport.push.expect("the harness's transport takes reports"), sink }
     }
 
     #[inline(always)]

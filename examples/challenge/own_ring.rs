@@ -104,7 +104,7 @@ unsafe extern "C" fn destroy(handle: *mut c_void) {
     drop(unsafe { Box::from_raw(handle.cast::<Channel>()) });
 }
 
-static TRANSPORT: Transport = Transport { create, push, drain, flush, destroy };
+static TRANSPORT: Transport = Transport { create, push: Some(push), drain, flush, destroy };
 
 #[unsafe(no_mangle)]
 extern "C" fn engine_get_transport() -> *const Transport {
