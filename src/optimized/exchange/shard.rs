@@ -15,9 +15,9 @@ const ELSEWHERE: u32 = u32::MAX;
 
 /// How many messages ahead a message and the book that it is for are asked for, the way into that book, and what the message needs
 /// of it.
-const FAR: usize = 36;
-const MIDDLE: usize = 24;
-const NEAR: usize = 12;
+const FAR: usize = 48;
+const MIDDLE: usize = 36;
+const NEAR: usize = 24;
 
 /// Books of a shard that a second-level cache holds, about 20 KiB each. Where there are no more of them, asking for what a
 /// message needs of its book gains nothing and costs about 4 ns, most of it the branch on what the message is.
