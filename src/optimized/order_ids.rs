@@ -19,6 +19,10 @@ const EMPTY: u64 = 0;
 const WINDOW_MIN: usize = 1 << 10;
 const SPARSE_WINDOW_MIN: usize = 1 << 6;
 
+/// Room for those who stay, half of which is used before the table is filled again. Memory that is not used is not touched, but for a
+/// byte each.
+const STAYERS_MIN: usize = 57_344;
+
 /// Windows of fewer places (1 MiB) may be mostly empty.
 const WIDE_BELOW: usize = 1 << 17;
 
@@ -37,9 +41,14 @@ pub struct OrderIds {
 }
 
 impl OrderIds {
-    /// An empty map.
+    /// An empty map, with memory for a window that grows in place and for the first 28,000 orders that outlive theirs: nobody waits for
+    /// new pages, or for a table that is filled again, before there are more.
     pub fn new() -> Self {
-        Self::with_places(WINDOW_MIN)
+        let mut window = Vec::with_capacity(WIDE_BELOW);
+        // Written to once, so that the pages are there.
+        window.resize(WIDE_BELOW, EMPTY);
+        window.truncate(WINDOW_MIN);
+        OrderIds { window, stayers: HashTable::with_capacity(STAYERS_MIN), ..Self::with_places(0) }
     }
 
     /// An empty map that takes memory as its orders come: one of many.
@@ -109,12 +118,14 @@ impl OrderIds {
     #[cold]
     fn grow(&mut self) {
         let places = self.window.len();
+        self.window.resize(2 * places, EMPTY);
         // One more bit of the id says which half of the larger window it goes to. No branch: which places are empty, and which
         // bits are set, nobody can predict.
         let half = |young: u64, upper: u64| if young >> 32 & places as u64 == upper { young } else { EMPTY };
-        let lower = self.window.iter().map(|&young| half(young, 0));
-        let upper = self.window.iter().map(|&young| half(young, places as u64));
-        self.window = lower.chain(upper).collect();
+        let (lower, upper) = self.window.split_at_mut(places);
+        for (low, high) in lower.iter_mut().zip(upper) {
+            (*low, *high) = (half(*low, 0), half(*low, places as u64));
+        }
         let mut stayers = std::mem::take(&mut self.stayers);
         stayers.retain(|&mut (id, handle)| {
             let at = self.place(id.0 as u32);
@@ -159,7 +170,7 @@ impl OrderIds {
 
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<u64>() * self.window.len() + self.stayers.allocation_size()
+        size_of::<Self>() + size_of::<u64>() * self.window.capacity() + self.stayers.allocation_size()
     }
 
     /// Removes an id that is there with this handle.
