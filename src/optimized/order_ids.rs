@@ -19,10 +19,6 @@ const EMPTY: u64 = 0;
 const WINDOW_MIN: usize = 1 << 10;
 const SPARSE_WINDOW_MIN: usize = 1 << 6;
 
-/// Room for those who stay, half of which is used before the table is filled again. Memory that is not used is not touched, but for a
-/// byte each.
-const STAYERS_MIN: usize = 57_344;
-
 /// Windows of fewer places (1 MiB) may be mostly empty.
 const WIDE_BELOW: usize = 1 << 17;
 
@@ -41,14 +37,14 @@ pub struct OrderIds {
 }
 
 impl OrderIds {
-    /// An empty map, with memory for a window that grows in place and for the first 28,000 orders that outlive theirs: nobody waits for
-    /// new pages, or for a table that is filled again, before there are more.
+    /// An empty map, with memory for a window that grows in place: nobody waits for new pages. (A table with room for those who stay would
+    /// save its pauses, too, but it lies in more cache lines, and 4 % of deep writes are too much for that.)
     pub fn new() -> Self {
         let mut window = Vec::with_capacity(WIDE_BELOW);
         // Written to once, so that the pages are there.
         window.resize(WIDE_BELOW, EMPTY);
         window.truncate(WINDOW_MIN);
-        OrderIds { window, stayers: HashTable::with_capacity(STAYERS_MIN), ..Self::with_places(0) }
+        OrderIds { window, ..Self::with_places(0) }
     }
 
     /// An empty map that takes memory as its orders come: one of many.
