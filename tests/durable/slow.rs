@@ -206,3 +206,20 @@ fn a_crash_while_room_is_made_loses_nothing() {
     }
     assert!(crashes >= 20, "{crashes} crashes");
 }
+
+/// A search that nobody can win is cancelled while somebody waits for its block: the wait ends.
+#[test]
+fn who_waits_for_a_block_hears_that_its_search_was_cancelled() {
+    let params = ChainParams::fixed(Rules::default(), 0x0f00_ffff);
+    let options = options(16, u64::MAX, true);
+    let (watch, disk) = (Arc::new(Watch::new()), SimStorage::new(1, 512));
+    let mut node = DurableNode::<Optimized, _>::create(disk, ID, params, options, CLOCK, watch.clone()).unwrap();
+    node.submit(&[Request { client: 1, number: 1, command: command(1, false) }], &mut |_| {}).unwrap();
+    let (says, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || says.send(node.seal(&mut |_| {}).map_err(|error| error.to_string())));
+    // By then it waits.
+    std::thread::sleep(Duration::from_millis(300));
+    watch.cancel();
+    let waited = hears.recv_timeout(Duration::from_secs(60)).expect("the wait ends");
+    assert_eq!(waited.unwrap_err(), "cancelled while a block was being sealed");
+}
