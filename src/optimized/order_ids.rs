@@ -37,14 +37,9 @@ pub struct OrderIds {
 }
 
 impl OrderIds {
-    /// An empty map, with memory for a window that grows in place: nobody waits for new pages. (A table with room for those who stay would
-    /// save its pauses, too, but it lies in more cache lines, and 4 % of deep writes are too much for that.)
+    /// An empty map.
     pub fn new() -> Self {
-        let mut window = Vec::with_capacity(WIDE_BELOW);
-        // Written to once, so that the pages are there.
-        window.resize(WIDE_BELOW, EMPTY);
-        window.truncate(WINDOW_MIN);
-        OrderIds { window, ..Self::with_places(0) }
+        Self::with_places(WINDOW_MIN)
     }
 
     /// An empty map that takes memory as its orders come: one of many.
@@ -114,14 +109,12 @@ impl OrderIds {
     #[cold]
     fn grow(&mut self) {
         let places = self.window.len();
-        self.window.resize(2 * places, EMPTY);
         // One more bit of the id says which half of the larger window it goes to. No branch: which places are empty, and which
         // bits are set, nobody can predict.
         let half = |young: u64, upper: u64| if young >> 32 & places as u64 == upper { young } else { EMPTY };
-        let (lower, upper) = self.window.split_at_mut(places);
-        for (low, high) in lower.iter_mut().zip(upper) {
-            (*low, *high) = (half(*low, 0), half(*low, places as u64));
-        }
+        let lower = self.window.iter().map(|&young| half(young, 0));
+        let upper = self.window.iter().map(|&young| half(young, places as u64));
+        self.window = lower.chain(upper).collect();
         let mut stayers = std::mem::take(&mut self.stayers);
         stayers.retain(|&mut (id, handle)| {
             let at = self.place(id.0 as u32);
@@ -166,7 +159,7 @@ impl OrderIds {
 
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<u64>() * self.window.capacity() + self.stayers.allocation_size()
+        size_of::<Self>() + size_of::<u64>() * self.window.len() + self.stayers.allocation_size()
     }
 
     /// Removes an id that is there with this handle.
