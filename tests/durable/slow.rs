@@ -223,3 +223,29 @@ fn who_waits_for_a_block_hears_that_its_search_was_cancelled() {
     let waited = hears.recv_timeout(Duration::from_secs(60)).expect("the wait ends");
     assert_eq!(waited.unwrap_err(), "cancelled while a block was being sealed");
 }
+
+/// The same while a full journal waits for a snapshot of that block: who asks for room hears that there is none.
+#[test]
+fn a_full_journal_does_not_wait_for_a_block_whose_search_was_cancelled() {
+    let params = ChainParams::fixed(Rules::default(), 0x0f00_ffff);
+    let (watch, disk) = (Arc::new(Watch::new()), Slow::new(SimStorage::new(1, 512)));
+    let options = options(2, u64::MAX, true);
+    let mut node = DurableNode::create(disk.clone(), ID, params, options, CLOCK, watch.clone()).unwrap();
+    let (says, hears) = std::sync::mpsc::channel();
+    let asks = disk.clone();
+    std::thread::spawn(move || {
+        // All but the first are refused, so no second block is closed, which would hear it, too.
+        let full_at = (1..).find(|&number| !asks.ask(&mut node, number, command(number, true)));
+        says.send((full_at, node.stop(&mut |_| {}).map(drop)))
+    });
+    // By then the journal is full, and the snapshot waits for its block.
+    let mut before = 0;
+    while before == 0 || before != disk.asked.load(Ordering::Relaxed) {
+        before = disk.asked.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    watch.cancel();
+    let (full_at, stopped) = hears.recv_timeout(Duration::from_secs(60)).expect("the wait ends");
+    assert_eq!(full_at, Some(before));
+    assert_eq!(stopped.unwrap_err().to_string(), "cancelled while a block was being sealed");
+}

@@ -38,6 +38,8 @@ pub struct Progress {
     pub wanted: Option<u64>,
     /// What they wanted to know.
     pub found: Option<(Tip, Digest)>,
+    /// No other block is sealed.
+    pub sealing_ended: bool,
     /// So many are being written: there may be more room when they are done.
     pub snapshots_going: u32,
     /// How often it was asked that all be durable, whatever the policy, and the last time that it was so.
@@ -68,7 +70,7 @@ impl Progress {
         self.snapshots_going = self.snapshots_going.saturating_sub(1);
     }
 
-    /// The disk was too full for a snapshot.
+    /// A snapshot could not be written.
     pub fn snapshot_fails(&mut self, why: String) {
         self.snapshot_failed = Some(why);
         self.snapshot_ends();

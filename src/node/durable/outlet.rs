@@ -25,12 +25,12 @@ pub enum Pending<S: Storage> {
     Nobody,
 }
 
-/// Should the station panic, nobody waits for it. And whoever waits for a block looks again whether its search was cancelled: the
-/// station says nothing more.
+/// Should the station panic, nobody waits for it. And whoever waits for a block hears that it will not come, if its search was
+/// cancelled.
 impl<S: Storage> Drop for Outlet<S> {
     fn drop(&mut self) {
         drop(Guard(self.board.clone()));
-        self.board.say(|_| ());
+        self.board.say(|progress| progress.sealing_ended = true);
     }
 }
 

@@ -185,12 +185,15 @@ impl<S: Storage> Snapshots<S> {
             handle.sync()?;
             // Nobody may find it before the block that it stands on, and all commands in it, are durable.
             let end = board.wait(|progress| {
-                let sealed = progress.sealed >= height;
-                let end = progress.found.clone().filter(|(tip, _)| sealed && tip.height() == height);
-                // A ledger that is given up writes no more.
-                end.map(Some).or(progress.closing.then_some(None))
+                let end = progress.found.clone().filter(|(tip, _)| tip.height() == height);
+                // A ledger that is given up writes no more, and a block whose search was cancelled is never sealed.
+                let never = progress.closing || end.is_none() && progress.sealing_ended;
+                end.filter(|_| progress.sealed >= height).map(Some).or(never.then_some(None))
             })?;
-            let Some((tip, state_root)) = end else { return Ok(()) };
+            let Some((tip, state_root)) = end else {
+                board.say(|progress| progress.snapshot_fails(format!("its block, {}, was not sealed", height - 1)));
+                return Ok(());
+            };
             let head = Head { id, next, time, frame, tip, state_root };
             files.write(&head, &engine, &sessions, &handle, &board)
         };
