@@ -5,7 +5,8 @@
 //! line by line. When the counter comes round to the place of an order that still rests, the old one moves to a hash table
 //! for those who stay longer.
 //!
-//! An entry of the window is 8 bytes: the low half of the id beside the handle, so that a lookup does not touch the order.
+//! A place in the window is 4 bytes, the handle alone. Whose it is says the order, which is looked at next anyway; and of two orders
+//! in the same memory, half as many meet.
 
 use super::prefetch::prefetch;
 use crate::types::OrderId;
@@ -13,21 +14,20 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 /// No order: a handle is stored plus one. All bits are 0, so that fresh tables are zero pages.
-const EMPTY: u64 = 0;
+const EMPTY: u32 = 0;
 
 /// Size of the first window, a power of two; and where there are many maps, most of them small.
 const WINDOW_MIN: usize = 1 << 10;
 const SPARSE_WINDOW_MIN: usize = 1 << 6;
 
 /// Windows of fewer places (1 MiB) may be mostly empty.
-const WIDE_BELOW: usize = 1 << 17;
+const WIDE_BELOW: usize = 1 << 18;
 
-/// A map from [`OrderId`] to `u32` handles. In the window, ids that share their low 32 bits, a long-lived order's and its
-/// successor's 2^32 commands later, look the same: `verify` tells them apart.
+/// A map from [`OrderId`] to `u32` handles, which knows the ids of those who stay only: `verify` and `id_of` ask the order.
 #[derive(Clone, Debug)]
 pub struct OrderIds {
-    /// At `id mod length`: `low half of the id << 32 | handle + 1`.
-    window: Vec<u64>,
+    /// At `id mod length`: the handle plus one.
+    window: Vec<u32>,
     /// Orders that outlived their place in the window. The hash has a random key: a node counts ids, but whoever makes up a
     /// chain file can choose them, and must not be able to make its verification slow. No result depends on it.
     stayers: HashTable<(OrderId, u32)>,
@@ -49,7 +49,7 @@ impl OrderIds {
 
     /// An empty map with room for so many orders, which come in any order of their ids.
     pub fn with_room(orders: usize) -> Self {
-        Self::with_places((orders + orders / 2 + 1).next_power_of_two().max(WINDOW_MIN))
+        Self::with_places((3 * orders + 1).next_power_of_two().max(WINDOW_MIN))
     }
 
     fn with_places(places: usize) -> Self {
@@ -62,29 +62,29 @@ impl OrderIds {
     }
 
     #[inline(always)]
-    fn place(&self, low: u32) -> usize {
-        low as usize & (self.window.len() - 1)
+    fn place(&self, id: OrderId) -> usize {
+        id.0 as usize & (self.window.len() - 1)
     }
 
-    /// Adds an id that is not there yet. `id_of` tells the whole id of an order that is.
+    /// Adds an id that is not there yet. `id_of` tells the id of any order that is, and of this one.
     #[inline(always)]
     pub fn insert(&mut self, id: OrderId, handle: u32, id_of: impl Fn(u32) -> OrderId) {
         self.live += 1;
         if self.is_narrow() {
-            self.grow();
+            self.grow(&id_of);
         }
-        let at = self.place(id.0 as u32);
-        let before = std::mem::replace(&mut self.window[at], entry(id, handle));
+        let at = self.place(id);
+        let before = std::mem::replace(&mut self.window[at], handle + 1);
         if before != EMPTY {
-            let displaced = self::handle(before);
-            self.stay(id_of(displaced), displaced);
+            self.stay(before - 1, id_of);
         }
     }
 
     /// Finds another place for an order that a younger one took the place of.
     #[cold]
     #[inline(never)]
-    fn stay(&mut self, id: OrderId, handle: u32) {
+    fn stay(&mut self, handle: u32, id_of: impl Fn(u32) -> OrderId) {
+        let id = id_of(handle);
         let OrderIds { stayers, hash_builder, .. } = self;
         // At most half full, so that the table cleans up after removals in place: a warm one does not allocate.
         if 2 * (stayers.len() + 1) > stayers.capacity() {
@@ -94,33 +94,39 @@ impl OrderIds {
         // In a larger window, fewer are displaced. One that fits the cache anyway may have many places per order.
         let places = self.window.len();
         if places < WIDE_BELOW && places < 8 * self.live {
-            self.grow();
+            self.grow(&id_of);
         }
     }
 
-    /// Whether there is less than one and a half places per order.
+    /// Whether there are less than three places per order.
     #[inline(always)]
     fn is_narrow(&self) -> bool {
-        2 * self.window.len() < 3 * self.live
+        self.window.len() < 3 * self.live
     }
 
-    /// Doubles the window. Those in it have places of their own in the larger one, too; the others come back where there is
-    /// room.
+    /// Doubles the window. Those in it have places of their own in the larger one, too, which their ids say; the others come back where
+    /// there is room.
     #[cold]
-    fn grow(&mut self) {
+    #[inline(never)]
+    fn grow(&mut self, id_of: &impl Fn(u32) -> OrderId) {
         let places = self.window.len();
-        // One more bit of the id says which half of the larger window it goes to. No branch: which places are empty, and which
-        // bits are set, nobody can predict.
-        let half = |young: u64, upper: u64| if young >> 32 & places as u64 == upper { young } else { EMPTY };
-        let lower = self.window.iter().map(|&young| half(young, 0));
-        let upper = self.window.iter().map(|&young| half(young, places as u64));
-        self.window = lower.chain(upper).collect();
+        let mut young = std::mem::replace(&mut self.window, vec![EMPTY; 2 * places]);
+        // Which places are empty, nobody can predict: no branch. And without one, many orders are asked for their ids at a time.
+        let mut held = 0;
+        for at in 0..places {
+            young[held] = young[at];
+            held += usize::from(young[at] != EMPTY);
+        }
+        for &handle in &young[..held] {
+            let at = self.place(id_of(handle - 1));
+            self.window[at] = handle;
+        }
         let mut stayers = std::mem::take(&mut self.stayers);
         stayers.retain(|&mut (id, handle)| {
-            let at = self.place(id.0 as u32);
+            let at = self.place(id);
             let stays = self.window[at] != EMPTY;
             if !stays {
-                self.window[at] = entry(id, handle);
+                self.window[at] = handle + 1;
             }
             stays
         });
@@ -130,25 +136,20 @@ impl OrderIds {
     /// Asks for the memory in which an id is, or would be.
     #[inline(always)]
     pub fn prefetch(&self, id: OrderId) {
-        prefetch(&self.window, self.place(id.0 as u32));
+        prefetch(&self.window, self.place(id));
     }
 
     /// A handle that is probably that of an id: a hint for prefetching.
     #[inline(always)]
     pub fn guess(&self, id: OrderId) -> u32 {
-        handle(self.window[self.place(id.0 as u32)])
+        self.window[self.place(id)].wrapping_sub(1)
     }
 
-    /// The handle of an id for which `verify` holds.
+    /// The handle of an id: `verify` says whether a handle is this order's. It is also asked about `u32::MAX`, which nobody's is.
     #[inline(always)]
     pub fn get(&self, id: OrderId, verify: impl FnOnce(u32) -> bool) -> Option<u32> {
-        let low = id.0 as u32;
-        let found = self.window[self.place(low)];
-        // An empty place may look like id 0's, with a handle that no order has.
-        if (found >> 32) as u32 == low && verify(handle(found)) {
-            return Some(handle(found));
-        }
-        self.find_stayer(id)
+        let found = self.guess(id);
+        if verify(found) { Some(found) } else { self.find_stayer(id) }
     }
 
     #[inline(never)]
@@ -159,15 +160,16 @@ impl OrderIds {
 
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<u64>() * self.window.len() + self.stayers.allocation_size()
+        size_of::<Self>() + size_of::<u32>() * self.window.len() + self.stayers.allocation_size()
     }
 
     /// Removes an id that is there with this handle.
     #[inline(always)]
     pub fn remove(&mut self, id: OrderId, handle: u32) {
         self.live -= 1;
-        let at = self.place(id.0 as u32);
-        if self.window[at] == entry(id, handle) {
+        let at = self.place(id);
+        // Nobody else has this handle.
+        if self.window[at] == handle + 1 {
             self.window[at] = EMPTY;
         } else {
             self.remove_stayer(id);
@@ -180,16 +182,6 @@ impl OrderIds {
         let found = self.stayers.find_entry(hash, |&(stayer, _)| stayer == id);
         found.expect("an order that rests has an entry").remove();
     }
-}
-
-#[inline(always)]
-fn entry(id: OrderId, handle: u32) -> u64 {
-    u64::from(id.0 as u32) << 32 | u64::from(handle + 1)
-}
-
-#[inline(always)]
-fn handle(entry: u64) -> u32 {
-    (entry as u32).wrapping_sub(1)
 }
 
 impl Default for OrderIds {
@@ -212,7 +204,7 @@ mod tests {
         let mut by_handle: HashMap<u32, u64> = HashMap::new();
         for step in 0..200_000u32 {
             let id = u64::from(random.next_u32() % 3_000 + 1) + (u64::from(random.next_u32() % 3) << 32);
-            let found = ids.get(OrderId(id), |handle| by_handle[&handle] == id);
+            let found = ids.get(OrderId(id), |handle| by_handle.get(&handle) == Some(&id));
             assert_eq!(found, model.get(&id).copied());
             match found {
                 Some(handle) if random.next_u32() % 2 == 0 => {
@@ -221,15 +213,16 @@ mod tests {
                     by_handle.remove(&handle);
                 }
                 None if model.len() < 2_000 => {
+                    by_handle.insert(step, id);
                     ids.insert(OrderId(id), step, |handle| OrderId(by_handle[&handle]));
                     model.insert(id, step);
-                    by_handle.insert(step, id);
                 }
                 _ => {}
             }
         }
         assert!(model.len() > 500);
     }
+
     #[test]
     fn ids_that_look_the_same_in_the_window_cost_no_more_than_others() {
         // As whoever makes up a chain could choose them: all in one place. 200,000 of them one after the other in a list
