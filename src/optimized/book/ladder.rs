@@ -40,8 +40,7 @@ const BLOCK: u32 = WORDS * WIDTH * WIDTH;
 /// Forks of a ladder.
 const BLOCKS: usize = 8;
 
-/// Leaves up to which the empty ones keep their places, and how many more for each that is in use.
-const LEAVES_KEPT: usize = 64;
+/// For each leaf that is in use, so many more of the empty ones keep their places.
 const KEPT_PER_LIVE: usize = 6;
 
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +81,16 @@ pub struct Ladder {
     live: usize,
     /// The leaf that the hand looked at last.
     hand: usize,
+    /// Leaves up to which the empty ones keep their places.
+    kept: usize,
 }
 
 impl Ladder {
     /// Most keys that a ladder can have.
     pub const KEYS_MAX: u32 = BLOCKS as u32 * BLOCK;
 
-    /// An empty ladder.
-    pub fn new() -> Self {
+    /// An empty ladder. Up to so many leaves, of 268 bytes each, those that run empty keep their places.
+    pub fn new(kept: usize) -> Self {
         Ladder {
             top: 0,
             blocks: [const { None }; BLOCKS],
@@ -98,6 +99,7 @@ impl Ladder {
             places: vec![0],
             live: 0,
             hand: 0,
+            kept,
         }
     }
 
@@ -317,7 +319,7 @@ impl Ladder {
 
     /// A leaf that is not in use: one that is empty and kept its place until now, or a new one.
     fn spare_leaf(&mut self) -> u32 {
-        if self.members.len() > KEPT_PER_LIVE * self.live + LEAVES_KEPT {
+        if self.members.len() > KEPT_PER_LIVE * self.live + self.kept {
             loop {
                 self.hand = if self.hand + 1 < self.members.len() { self.hand + 1 } else { 1 };
                 if self.members[self.hand] == 0 {
@@ -367,12 +369,6 @@ impl Ladder {
             + size_of::<u64>() * self.members.capacity()
             + size_of::<[u32; WIDTH as usize]>() * self.rungs.capacity()
             + size_of::<u32>() * self.places.capacity()
-    }
-}
-
-impl Default for Ladder {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -432,7 +428,7 @@ mod tests {
             1 << 20,
             Ladder::KEYS_MAX,
         ] {
-            let mut ladder = Ladder::new();
+            let mut ladder = Ladder::new(64);
             let mut map = BTreeMap::new();
             for step in 0..6_000u32 {
                 let key =
@@ -458,7 +454,7 @@ mod tests {
     #[test]
     fn a_ladder_costs_what_it_uses() {
         let keys = 1 << 20;
-        let mut ladder = Ladder::new();
+        let mut ladder = Ladder::new(64);
         assert!(ladder.memory() < 1 << 10, "{}", ladder.memory());
         // Few levels that are far apart.
         for level in 0..16 {
@@ -470,7 +466,7 @@ mod tests {
             ladder.get_or_insert(key, key);
             ladder.remove(key);
         }
-        assert!(ladder.members.len() <= KEPT_PER_LIVE * 17 + LEAVES_KEPT + 1, "{}", ladder.members.len());
+        assert!(ladder.members.len() <= KEPT_PER_LIVE * 17 + 64 + 1, "{}", ladder.members.len());
         ladder.check();
     }
 }

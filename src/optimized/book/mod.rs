@@ -43,6 +43,11 @@ use top::Touched;
 pub use arena::Tag;
 pub use terms::{Band, Fill, Maker, Meeting, NewOrder, Placed, Refused, Resting, Sink};
 
+/// Leaves of a side's ladder up to which the empty ones keep their places: enough for a band in which prices come and go (68 KiB),
+/// and where there are many books (17 KiB).
+const LEAVES_KEPT: usize = 256;
+const SPARSE_LEAVES_KEPT: usize = 64;
+
 /// An order book over a band of prices.
 #[derive(Clone, Debug)]
 pub struct Book {
@@ -69,7 +74,7 @@ impl Book {
     pub fn new(band: Band, orders_max: u32) -> Self {
         // Some levels come with the orders; more slots, if they are needed, move the array once.
         let arena = Arena::new(orders_max as usize + orders_max as usize / 8);
-        Book { arena, ..Self::sparse(band, orders_max) }
+        Self::with(arena, LEAVES_KEPT, band, orders_max)
     }
 
     /// An empty book that takes memory as its orders come: one of many.
@@ -77,16 +82,19 @@ impl Book {
     /// # Panics
     /// As [`new`](Self::new).
     pub fn sparse(band: Band, orders_max: u32) -> Self {
+        Self::with(Arena::new(0), SPARSE_LEAVES_KEPT, band, orders_max)
+    }
+
+    fn with(arena: Arena, leaves_kept: usize, band: Band, orders_max: u32) -> Self {
         let Band { min, max, tick } = band;
         assert!(tick >= 1 && min <= max, "an empty price band: {band:?}");
         let distance = max.wrapping_sub(min) as u32;
         assert!(distance.is_multiple_of(tick as u32), "the ends of a price band lie whole ticks apart: {band:?}");
         let last_key = distance / tick as u32;
         assert!(last_key < Self::STEPS_MAX, "{band:?} is wider than {} ticks", Self::STEPS_MAX);
-        let ladders = [Ladder::new(), Ladder::new()];
         Book {
-            arena: Arena::new(0),
-            ladders,
+            arena,
+            ladders: [Ladder::new(leaves_kept), Ladder::new(leaves_kept)],
             best: [NONE; 2],
             touched: [Touched::NOTHING; 2],
             band,
