@@ -47,11 +47,10 @@ impl<O: Outlet> Matcher<O> {
     #[inline(always)]
     pub fn cancel(&mut self, message: &CancelMessage) {
         let CancelMessage { order_id, sequence_number } = *message;
-        let Some(handle) = self.find(order_id) else {
+        let Some(handle) = self.take(order_id) else {
             return self.outlet.about(Kind::CancelReject, Side::Buy, sequence_number, order_id, 0, 0);
         };
         let order = self.book.remove(handle);
-        self.ids.remove(OrderId(order_id), handle);
         let price = i64::from(order.price);
         self.outlet.about(Kind::CancelAck, order.side, sequence_number, order_id, price, order.wh);
     }
@@ -59,11 +58,10 @@ impl<O: Outlet> Matcher<O> {
     #[inline(always)]
     pub fn modify(&mut self, message: &ModifyMessage) {
         let ModifyMessage { order_id, sequence_number, new_price_ticks, new_quantity, .. } = *message;
-        let Some(handle) = self.find(order_id) else {
+        let Some(handle) = self.take(order_id) else {
             return self.outlet.about(Kind::ModifyReject, Side::Buy, sequence_number, order_id, 0, 0);
         };
         let side = self.book.remove(handle).side;
-        self.ids.remove(OrderId(order_id), handle);
         self.outlet.about(Kind::ModifyAck, side, sequence_number, order_id, new_price_ticks, new_quantity);
         self.enter(side, order_id, sequence_number, new_price_ticks, new_quantity, TimeInForce::Gtc);
     }
@@ -101,8 +99,8 @@ impl<O: Outlet> Matcher<O> {
     }
 
     #[inline(always)]
-    fn find(&self, id: u64) -> Option<u32> {
-        self.ids.get(OrderId(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == id))
+    fn take(&mut self, id: u64) -> Option<u32> {
+        self.ids.take(OrderId(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == id))
     }
 
     pub fn best(&self, side: Side) -> Option<i64> {

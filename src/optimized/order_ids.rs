@@ -158,6 +158,27 @@ impl OrderIds {
         self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
     }
 
+    /// As [`get`](Self::get), and removes it.
+    #[inline(always)]
+    pub fn take(&mut self, id: OrderId, verify: impl FnOnce(u32) -> bool) -> Option<u32> {
+        let at = self.place(id);
+        let found = self.window[at].wrapping_sub(1);
+        if !verify(found) {
+            return self.take_stayer(id);
+        }
+        self.live -= 1;
+        self.window[at] = EMPTY;
+        Some(found)
+    }
+
+    #[inline(never)]
+    fn take_stayer(&mut self, id: OrderId) -> Option<u32> {
+        let handle = self.find_stayer(id)?;
+        self.live -= 1;
+        self.remove_stayer(id);
+        Some(handle)
+    }
+
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
         size_of::<Self>() + size_of::<u32>() * self.window.len() + self.stayers.allocation_size()

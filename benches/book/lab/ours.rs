@@ -18,8 +18,8 @@ impl Ours {
     }
 
     #[inline(always)]
-    fn find(&self, id: u32) -> Option<u32> {
-        self.ids.get(order_id(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == u64::from(id)))
+    fn take(&mut self, id: u32) -> Option<u32> {
+        self.ids.take(order_id(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == u64::from(id)))
     }
 
     #[inline(always)]
@@ -63,17 +63,15 @@ impl Peer for Ours {
 
     #[inline(always)]
     fn cancel(&mut self, id: u32) {
-        if let Some(handle) = self.find(id) {
+        if let Some(handle) = self.take(id) {
             self.book.remove(handle);
-            self.ids.remove(order_id(id), handle);
         }
     }
 
     #[inline(always)]
     fn replace(&mut self, id: u32, price: Ticks, wh: Wh, tally: &mut Tally) {
-        if let Some(handle) = self.find(id) {
+        if let Some(handle) = self.take(id) {
             let side = self.book.remove(handle).side;
-            self.ids.remove(order_id(id), handle);
             self.enter(id, side, Some(price), wh, false, tally);
         }
     }

@@ -182,9 +182,16 @@ impl Ladder {
     /// Nobody could predict a branch on that, so the compiler is asked for none.
     #[inline(always)]
     pub fn get_or_insert(&mut self, key: u32, fresh: u32) -> (u32, bool) {
-        let mut leaf = self.leaf(key);
+        let Some(fork) = &mut self.blocks[block(key)] else { return self.build(key, fresh) };
+        let leaf = u32::from(fork.at[place_in_fork(key)]);
         if leaf == EMPTY {
-            leaf = self.build(key);
+            return self.build(key, fresh);
+        }
+        fork.words[word(key)] |= 1 << digit(key / WIDTH);
+        let was_empty = fork.summary == 0;
+        fork.summary |= 1 << word(key);
+        if was_empty {
+            self.top |= 1 << block(key);
         }
         let members = self.members_mut(leaf);
         let bit = 1 << digit(key);
@@ -195,13 +202,6 @@ impl Ladder {
         let rung = &mut self.rungs_mut(leaf)[digit(key)];
         let handle = select_unpredictable(is_fresh, fresh, *rung);
         *rung = handle;
-        let fork = self.fork_mut(key);
-        fork.words[word(key)] |= 1 << digit(key / WIDTH);
-        let was_empty = fork.summary == 0;
-        fork.summary |= 1 << word(key);
-        if was_empty {
-            self.top |= 1 << block(key);
-        }
         (handle, is_fresh)
     }
 
@@ -210,7 +210,7 @@ impl Ladder {
     /// loads in a book.
     #[inline(always)]
     pub fn remove(&mut self, key: u32) -> u32 {
-        let leaf = self.leaf(key);
+        let leaf = u32::from(self.fork_mut(key).at[place_in_fork(key)]);
         let members = self.members_mut(leaf);
         *members &= !(1 << digit(key));
         let leaf_empty = u64::from(*members == 0);
@@ -305,16 +305,16 @@ impl Ladder {
         if blocks != 0 { self.first_in_block(blocks.trailing_zeros()) } else { NONE }
     }
 
-    /// Makes the fork and the leaf of a key, and returns the leaf's number.
+    /// Makes what is missing of the fork and the leaf of a key, and goes on there.
     #[cold]
     #[inline(never)]
-    fn build(&mut self, key: u32) -> u32 {
+    fn build(&mut self, key: u32, fresh: u32) -> (u32, bool) {
         let block = block(key);
         self.blocks[block].get_or_insert_with(|| Box::new(EMPTY_FORK));
         let leaf = self.spare_leaf();
         self.places[leaf as usize] = key / WIDTH;
         self.fork_mut(key).at[place_in_fork(key)] = leaf as u16;
-        leaf
+        self.get_or_insert(key, fresh)
     }
 
     /// A leaf that is not in use: one that is empty and kept its place until now, or a new one.

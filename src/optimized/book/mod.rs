@@ -116,7 +116,7 @@ impl Book {
 
     #[inline(always)]
     fn key(&self, side: Side, price: Ticks) -> u32 {
-        debug_assert_eq!(self.check_price(price), Ok(()), "{price} in {:?}", self.band);
+        debug_assert!(self.find_key(side, price).is_ok(), "{price} in {:?}", self.band);
         self.mirrored(side, self.steps(price))
     }
 
@@ -142,7 +142,13 @@ impl Book {
     /// The worst key of the other side at which an order trades.
     #[inline(always)]
     fn limit_key(&self, side: Side, limit: Option<Ticks>) -> u32 {
-        limit.map_or(self.last_key, |price| self.last_key - self.key(side, price))
+        self.limit_of(limit.map(|price| self.key(side, price)))
+    }
+
+    /// The same from the key of the limit.
+    #[inline(always)]
+    fn limit_of(&self, key: Option<u32>) -> u32 {
+        self.last_key - key.unwrap_or(0)
     }
 
     /// The best price of a side.
@@ -167,31 +173,30 @@ impl Book {
     /// Says why the order is refused.
     #[inline(always)]
     pub fn place(&mut self, order: &NewOrder, sink: &mut impl Sink) -> Result<Placed, Refused> {
-        self.check(order)?;
+        let key = self.check(order)?;
         let NewOrder { side, limit, wh, time_in_force, tag, .. } = *order;
         if time_in_force == TimeInForce::Fok && !self.can_fill(side, limit, wh) {
             return Err(Refused::NotFillable);
         }
-        let (left, stopped) = self.trade(side, limit, wh, sink);
+        let (left, stopped) = self.trade(side, self.limit_of(key), wh, sink);
         // Only a limit order may be GTC.
-        let rests = match limit {
-            Some(price) if left > 0 && !stopped && time_in_force == TimeInForce::Gtc => {
-                Some(self.insert(side, price, left, tag))
+        let rests = match key {
+            Some(key) if left > 0 && !stopped && time_in_force == TimeInForce::Gtc => {
+                Some(self.insert_at(side, key, left, tag))
             }
             _ => None,
         };
         Ok(Placed { filled: wh - left, rests })
     }
 
+    /// Returns the key of its limit.
     #[inline(always)]
-    fn check(&self, order: &NewOrder) -> Result<(), Refused> {
+    fn check(&self, order: &NewOrder) -> Result<Option<u32>, Refused> {
         let NewOrder { side, limit, wh, time_in_force, post_only, .. } = *order;
         if wh == 0 {
             return Err(Refused::ZeroQuantity);
         }
-        if let Some(limit) = limit {
-            self.check_price(limit)?;
-        }
+        let key = limit.map(|limit| self.find_key(side, limit)).transpose()?;
         if limit.is_none() && time_in_force != TimeInForce::Ioc || post_only && time_in_force != TimeInForce::Gtc {
             return Err(Refused::ConflictingTerms);
         }
@@ -201,19 +206,25 @@ impl Book {
         if post_only && self.crosses(side, limit) {
             return Err(Refused::WouldTrade);
         }
-        Ok(())
+        Ok(key)
     }
 
+    /// The key of a price that may be none of the book's.
     #[inline(always)]
-    fn check_price(&self, price: Ticks) -> Result<(), Refused> {
+    fn find_key(&self, side: Side, price: Ticks) -> Result<u32, Refused> {
         let Band { min, max, tick } = self.band;
         if price < min || price > max {
             return Err(Refused::OutOfBand);
         }
-        if tick != 1 && !(price.wrapping_sub(min) as u32).is_multiple_of(tick as u32) {
+        let from_min = price.wrapping_sub(min) as u32;
+        if tick == 1 {
+            return Ok(self.mirrored(side, from_min));
+        }
+        let steps = from_min / tick as u32;
+        if steps * tick as u32 != from_min {
             return Err(Refused::OffTick);
         }
-        Ok(())
+        Ok(self.mirrored(side, steps))
     }
 
     /// Takes an order out of the book; `None` if no order has this handle. Handles are used again: who keeps them for longer
@@ -240,27 +251,27 @@ impl Book {
         if wh == 0 {
             return Err(Refused::ZeroQuantity);
         }
-        self.check_price(price)?;
+        let key = self.find_key(old.side, price)?;
         if price == old.price && wh <= old.wh {
             self.reduce(handle, old.wh - wh);
             return Ok(Some(Placed { filled: 0, rests: Some(handle) }));
         }
         self.remove(handle);
-        let (left, stopped) = self.trade(old.side, Some(price), wh, sink);
-        let rests = (left > 0 && !stopped).then(|| self.insert(old.side, price, left, old.tag));
+        let (left, stopped) = self.trade(old.side, self.limit_of(Some(key)), wh, sink);
+        let rests = (left > 0 && !stopped).then(|| self.insert_at(old.side, key, left, old.tag));
         Ok(Some(Placed { filled: wh - left, rests }))
     }
 
     /// Matches an order without letting it rest. Returns what is left of it.
     #[inline(always)]
     pub fn execute(&mut self, side: Side, limit: Option<Ticks>, wh: Wh, sink: &mut impl Sink) -> Wh {
-        self.trade(side, limit, wh, sink).0
+        self.trade(side, self.limit_key(side, limit), wh, sink).0
     }
 
-    /// Returns what is left, and whether the sink said stop.
+    /// `limit` is a key of the other side. Returns what is left, and whether the sink said stop.
     #[inline(always)]
-    fn trade(&mut self, side: Side, limit: Option<Ticks>, mut wh: Wh, sink: &mut impl Sink) -> (Wh, bool) {
-        let (makers, limit) = (side.opposite(), self.limit_key(side, limit));
+    fn trade(&mut self, side: Side, limit: u32, mut wh: Wh, sink: &mut impl Sink) -> (Wh, bool) {
+        let makers = side.opposite();
         let mut rung = match self.best[makers as usize] {
             best if best <= limit && wh > 0 => self.ladders[makers as usize].rung(best),
             _ => return (wh, false),
@@ -409,6 +420,11 @@ impl Book {
         debug_assert!(wh > 0, "an order for nothing");
         let key = self.key(side, price);
         assert!(key <= self.last_key, "a price of {price} ticks lies outside {:?}", self.band);
+        self.insert_at(side, key, wh, tag)
+    }
+
+    #[inline(always)]
+    fn insert_at(&mut self, side: Side, key: u32, wh: Wh, tag: Tag) -> u32 {
         let (slot, spare) = self.arena.next_two();
         let level = self.ladders[side as usize].get_or_insert(key, spare);
         self.arena.push_order(slot, level, Order { tag, wh, place: key * 2 + side as u32 });
@@ -494,8 +510,7 @@ impl Book {
 
     /// What rests at one price, if anything does.
     pub fn level(&self, side: Side, price: Ticks) -> Option<LevelView> {
-        self.check_price(price).ok()?;
-        let key = self.key(side, price);
+        let key = self.find_key(side, price).ok()?;
         self.ladders[side as usize].find(key).map(|level| self.level_view(side, key, level))
     }
 
