@@ -237,9 +237,11 @@ impl<L: Ledger> Market<L> {
     #[inline(always)]
     fn cancel(&mut self, account: AccountId, id: OrderId, events: &mut Vec<Event>) -> Result<(), Reject> {
         self.check_account(account)?;
-        let handle = self.find_own(account, id)?;
-        let order = self.book.remove(handle);
-        self.ids.remove(id, handle);
+        let (Market { ids, book, .. }, own) = (&mut *self, Tag(id.0, account.0));
+        let Some(handle) = ids.take(id, |handle| book.tag(handle) == Some(own)) else {
+            return Err(self.find_own(account, id).expect_err("it was not found"));
+        };
+        let order = book.remove(handle);
         self.release(account, order.side, order.wh, Some(order.price));
         events.push(Event::Cancelled { order: id, account, price: order.price, wh: order.wh, self_trade: false });
         Ok(())

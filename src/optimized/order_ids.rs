@@ -32,8 +32,8 @@ pub struct OrderIds {
     /// chain file can choose them, and must not be able to make its verification slow. No result depends on it.
     stayers: HashTable<(OrderId, u32)>,
     hash_builder: DefaultHashBuilder,
-    /// Ids in both.
-    live: usize,
+    /// So many more orders may come before the window is too narrow for all of them, there or not.
+    room: usize,
 }
 
 impl OrderIds {
@@ -57,7 +57,7 @@ impl OrderIds {
             window: vec![EMPTY; places],
             stayers: HashTable::new(),
             hash_builder: DefaultHashBuilder::default(),
-            live: 0,
+            room: most(places),
         }
     }
 
@@ -69,10 +69,10 @@ impl OrderIds {
     /// Adds an id that is not there yet. `id_of` tells the id of any order that is, and of this one.
     #[inline(always)]
     pub fn insert(&mut self, id: OrderId, handle: u32, id_of: impl Fn(u32) -> OrderId) {
-        self.live += 1;
-        if self.is_narrow() {
+        if self.room == 0 {
             self.grow(&id_of);
         }
+        self.room -= 1;
         let at = self.place(id);
         let before = std::mem::replace(&mut self.window[at], handle + 1);
         if before != EMPTY {
@@ -93,15 +93,9 @@ impl OrderIds {
         stayers.insert_unique(hash_builder.hash_one(id), (id, handle), |(id, _)| hash_builder.hash_one(id));
         // In a larger window, fewer are displaced. One that fits the cache anyway may have many places per order.
         let places = self.window.len();
-        if places < WIDE_BELOW && places < 8 * self.live {
+        if places < WIDE_BELOW && places < 8 * (most(places) - self.room) {
             self.grow(&id_of);
         }
-    }
-
-    /// Whether there are less than three places per order.
-    #[inline(always)]
-    fn is_narrow(&self) -> bool {
-        self.window.len() < 3 * self.live
     }
 
     /// Doubles the window. Those in it have places of their own in the larger one, too, which their ids say; the others come back where
@@ -131,6 +125,7 @@ impl OrderIds {
             stays
         });
         self.stayers = stayers;
+        self.room += most(2 * places) - most(places);
     }
 
     /// Asks for the memory in which an id is, or would be.
@@ -158,24 +153,24 @@ impl OrderIds {
         self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
     }
 
-    /// As [`get`](Self::get), and removes it.
+    /// As [`get`](Self::get), and removes the id. `verify` may ask for more than that the handle is this order's.
     #[inline(always)]
-    pub fn take(&mut self, id: OrderId, verify: impl FnOnce(u32) -> bool) -> Option<u32> {
+    pub fn take(&mut self, id: OrderId, verify: impl Fn(u32) -> bool) -> Option<u32> {
         let at = self.place(id);
         let found = self.window[at].wrapping_sub(1);
         if !verify(found) {
-            return self.take_stayer(id);
+            return self.take_stayer(id, verify);
         }
-        self.live -= 1;
         self.window[at] = EMPTY;
+        self.room += 1;
         Some(found)
     }
 
     #[inline(never)]
-    fn take_stayer(&mut self, id: OrderId) -> Option<u32> {
-        let handle = self.find_stayer(id)?;
-        self.live -= 1;
+    fn take_stayer(&mut self, id: OrderId, verify: impl Fn(u32) -> bool) -> Option<u32> {
+        let handle = self.find_stayer(id).filter(|&handle| verify(handle))?;
         self.remove_stayer(id);
+        self.room += 1;
         Some(handle)
     }
 
@@ -187,7 +182,7 @@ impl OrderIds {
     /// Removes an id that is there with this handle.
     #[inline(always)]
     pub fn remove(&mut self, id: OrderId, handle: u32) {
-        self.live -= 1;
+        self.room += 1;
         let at = self.place(id);
         // Nobody else has this handle.
         if self.window[at] == handle + 1 {
@@ -203,6 +198,11 @@ impl OrderIds {
         let found = self.stayers.find_entry(hash, |&(stayer, _)| stayer == id);
         found.expect("an order that rests has an entry").remove();
     }
+}
+
+/// Orders for which so many places are enough: three each.
+fn most(places: usize) -> usize {
+    places / 3
 }
 
 impl Default for OrderIds {

@@ -306,6 +306,13 @@ pub const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
+        what: "order ids: a stranger's cancel forgets one that stays",
+        file: "src/optimized/order_ids.rs",
+        right: ".filter(|&handle| verify(handle))",
+        wrong: ".filter(|_| true)",
+        caught_by: DIFFERENTIAL,
+    },
+    Bug {
         what: "verify: a transaction written down twice passes",
         file: "src/block/check.rs",
         right: "found != u64::from(seal.transactions)",
