@@ -11,6 +11,9 @@ const BAND: Band = Band { min: -(1 << 20), max: (1 << 20) - 1, tick: 1 };
 /// Orders for which address space is reserved; half of the challenge's million would do.
 const ORDERS: u32 = 1 << 20;
 
+/// Orders that a book is warm for.
+const WARM: usize = 1 << 16;
+
 /// Where reports go.
 pub trait Outlet {
     /// A report about the message's own order.
@@ -27,9 +30,13 @@ pub struct Matcher<O> {
 }
 
 impl<O: Outlet> Matcher<O> {
-    /// An empty book.
+    /// An empty book, warm: so many orders have come and gone, so that the first of a day do not wait for fresh memory.
     pub fn new(outlet: O) -> Self {
-        Matcher { book: Book::new(BAND, ORDERS), ids: OrderIds::new(), outlet }
+        let mut book = Book::new(BAND, ORDERS);
+        let warm: Vec<u32> = (0..WARM).map(|_| book.insert(Side::Buy, 0, 1, Tag::default())).collect();
+        // The slot that was taken first is the first one again.
+        warm.into_iter().rev().for_each(|handle| _ = book.remove(handle));
+        Matcher { book, ids: OrderIds::new(), outlet }
     }
 
     #[inline(always)]

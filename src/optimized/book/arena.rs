@@ -4,15 +4,17 @@
 //!        next  prev  owner  place  x                                  y
 //! order  ----  ----  level  key*   what is left | tag.1 (high half)   tag.0
 //! level  first last  LEVEL  key*   Wh of its orders                   number of its orders      * key x 2 + side
-//! free   ----        FREE
+//! free               FREE
 //! ```
 //!
 //! The orders of a level form a ring that the level itself closes, so that an order is taken out of the middle, the front or
-//! the end by the same two stores. A slot is half a cache line. Those that are free form a stack: what was just used, and is
-//! in the cache, is used again first.
+//! the end by the same two stores. A slot is half a cache line. The numbers of those that are free are a stack: what was just used, and
+//! is in the cache, is used again first. It stands beside the slots, so that a burst of orders, which has to wait for slots that are not in
+//! the cache, waits for several at a time.
 //!
-//! **What the unchecked accesses rely on**: `next`, `prev` and `owner` of a slot hold numbers of slots, [`END`], [`FREE`] or
-//! [`LEVEL`], `free` a number or `END`, and slots are never taken away. Numbers from outside are checked.
+//! **What the unchecked accesses rely on**: `next`, `prev` and `owner` of a slot hold numbers of slots, [`FREE`] or [`LEVEL`], the first
+//! `spare` of `free` numbers of slots that are free, and so there is always room for another one in `free`, which is as long as `slots`.
+//! Slots are never taken away. Numbers from outside are checked.
 
 #![allow(unsafe_code)]
 
@@ -20,9 +22,6 @@ use super::terms::Maker;
 use crate::optimized::prefetch::prefetch;
 use crate::types::{Ticks, Wh};
 use std::hint::select_unpredictable;
-
-/// The end of the stack of free slots.
-const END: u32 = u32::MAX;
 
 /// Instead of a level, in `owner`: the slot is free, or a level itself.
 const FREE: u32 = u32::MAX;
@@ -74,8 +73,9 @@ pub struct Level {
 #[derive(Debug)]
 pub struct Arena {
     slots: Vec<Slot>,
-    /// Top of the stack of free slots.
-    free: u32,
+    /// The first `spare` are the stack of free slots.
+    free: Vec<u32>,
+    spare: usize,
     orders: u32,
 }
 
@@ -84,14 +84,16 @@ impl Clone for Arena {
     fn clone(&self) -> Self {
         let mut slots = Vec::with_capacity(self.slots.capacity());
         slots.extend_from_slice(&self.slots);
-        Arena { slots, ..*self }
+        let mut free = Vec::with_capacity(self.free.capacity());
+        free.extend_from_slice(&self.free);
+        Arena { slots, free, ..*self }
     }
 }
 
 impl Arena {
     /// An arena with address space for so many slots; memory that is not used is not touched.
     pub fn new(slots: usize) -> Self {
-        Arena { slots: Vec::with_capacity(slots), free: END, orders: 0 }
+        Arena { slots: Vec::with_capacity(slots), free: Vec::with_capacity(slots), spare: 0, orders: 0 }
     }
 
     /// Number of orders.
@@ -115,48 +117,54 @@ impl Arena {
         unsafe { self.slots.get_unchecked_mut(slot as usize) }
     }
 
+    /// One of the stack of free slots.
+    #[inline(always)]
+    fn free(&self, at: usize) -> u32 {
+        debug_assert!(at < self.spare);
+        // SAFETY: below `spare`, and so below its length.
+        unsafe { *self.free.get_unchecked(at) }
+    }
+
+    /// Puts a slot that was in use on the stack of free ones; `behind` says how many others were put there before it, in the same step.
+    #[inline(always)]
+    fn put_back(&mut self, slot: u32, behind: usize) {
+        debug_assert!(self.spare + behind < self.free.len());
+        // SAFETY: this slot was in use until now, and so were those before it: the stack has room for all slots.
+        unsafe { *self.free.get_unchecked_mut(self.spare + behind) = slot };
+    }
+
     /// The two slots that will be taken next: for an order, and for a level if it needs one.
     #[inline(always)]
     pub fn next_two(&mut self) -> (u32, u32) {
-        if self.free != END {
-            let second = self.at(self.free).next;
-            if second != END {
-                return (self.free, second);
-            }
+        if self.spare < 2 {
+            self.grow();
         }
-        self.grow();
-        (self.free, self.slots[self.free as usize].next)
+        (self.free(self.spare - 1), self.free(self.spare - 2))
     }
 
-    /// Adds free slots, below those that are there.
+    /// Adds free slots, above those that are there.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
         let start = self.slots.len() as u32;
         assert!(start < LEVEL - GROWTH as u32, "the book has no handles left");
-        let above = self.free;
-        let next = |slot: u32| if slot + 1 == start + GROWTH as u32 { above } else { slot + 1 };
-        let new = (start..start + GROWTH as u32).map(|slot| Slot {
-            next: next(slot),
-            prev: END,
-            owner: FREE,
-            place: 0,
-            x: 0,
-            y: [0; 2],
-        });
-        self.slots.extend(new);
-        self.free = start;
+        let end = start + GROWTH as u32;
+        let empty = Slot { next: 0, prev: 0, owner: FREE, place: 0, x: 0, y: [0; 2] };
+        self.slots.resize(end as usize, empty);
+        self.free.resize(end as usize, 0);
+        for slot in (start..end).rev() {
+            self.free[self.spare] = slot;
+            self.spare += 1;
+        }
     }
 
     /// Takes the first, or both, of the slots that [`next_two`](Self::next_two) gave, and puts an order into the first one,
     /// as the last one of a level: `level` if there is one, the second slot (`fresh`) if not.
     #[inline(always)]
     pub fn push_order(&mut self, slot: u32, (level, fresh): (u32, bool), order: Order) {
-        debug_assert_eq!(slot, self.free);
-        let second = self.at(slot).next;
-        let below_second = self.at(second).next;
+        debug_assert_eq!(slot, self.free(self.spare - 1));
         // Whether a price has orders already is anybody's guess.
-        self.free = select_unpredictable(fresh, below_second, second);
+        self.spare -= 1 + usize::from(fresh);
         self.orders += 1;
         let at = &mut self.slots[level as usize];
         let last = select_unpredictable(fresh, level, at.prev);
@@ -187,7 +195,6 @@ impl Arena {
         assert!(owner < LEVEL, "no order has handle {handle}");
         let order = order(slot);
         slot.owner = FREE;
-        slot.next = self.free;
         self.at_mut(prev).next = next;
         self.at_mut(next).prev = prev;
         self.orders -= 1;
@@ -197,9 +204,11 @@ impl Arena {
         let gone = level.y[0] == 0;
         if gone {
             level.owner = FREE;
-            level.next = handle;
         }
-        self.free = if gone { owner } else { handle };
+        self.put_back(handle, 0);
+        // Above the spare ones, nobody looks.
+        self.put_back(owner, 1);
+        self.spare += 1 + usize::from(gone);
         (order, gone)
     }
 
@@ -256,7 +265,9 @@ impl Arena {
     /// Asks for the slot that is taken next.
     #[inline(always)]
     pub fn prefetch_free(&self) {
-        self.prefetch(self.free);
+        if self.spare > 0 {
+            self.prefetch(self.free(self.spare - 1));
+        }
     }
 
     /// The place of a slot, or of the first one in place of one that is not there: an address that is not mapped costs a walk through
@@ -278,7 +289,7 @@ impl Arena {
 
     /// Bytes that this arena has touched.
     pub fn memory(&self) -> usize {
-        size_of::<Slot>() * self.slots.len()
+        (size_of::<Slot>() + size_of::<u32>()) * self.slots.len()
     }
 
     /// Panics unless each slot is free, or a level's, or one of its orders', and sums agree. Returns the levels.
@@ -304,12 +315,11 @@ impl Arena {
             levels.push((level.place, handle));
         }
         assert_eq!(orders, u64::from(self.orders));
-        let mut free = self.free;
-        while free != END {
+        for &free in &self.free[..self.spare] {
             see(free);
             assert_eq!(self.slots[free as usize].owner, FREE);
-            free = self.slots[free as usize].next;
         }
+        assert_eq!(self.free.len(), self.slots.len());
         assert!(known.iter().all(|&known| known), "a slot is lost");
         levels
     }
@@ -345,12 +355,12 @@ impl Front {
     #[inline(always)]
     pub fn take(&mut self, arena: &mut Arena, wh: Wh, all: bool) {
         self.wh += u64::from(wh);
-        let free = arena.free;
         let slot = arena.at_mut(self.order);
         if all {
             let next = slot.next;
-            (slot.owner, slot.next) = (FREE, free);
-            arena.free = self.order;
+            slot.owner = FREE;
+            arena.put_back(self.order, 0);
+            arena.spare += 1;
             self.orders += 1;
             self.order = next;
         } else {
@@ -363,11 +373,11 @@ impl Front {
     pub fn close(self, arena: &mut Arena) -> bool {
         let gone = self.is_end();
         arena.orders -= self.orders;
-        let free = arena.free;
         let level = arena.at_mut(self.level);
         if gone {
-            (level.owner, level.next) = (FREE, free);
-            arena.free = self.level;
+            level.owner = FREE;
+            arena.put_back(self.level, 0);
+            arena.spare += 1;
         } else {
             level.x -= self.wh;
             level.y[0] -= self.orders;
