@@ -44,9 +44,9 @@ pub use arena::Tag;
 pub use terms::{Band, Fill, Maker, Meeting, NewOrder, Placed, Refused, Resting, Sink};
 
 /// Leaves of a side's ladder up to which the empty ones keep their places: enough for a band in which prices come and go (68 KiB),
-/// and where there are many books (17 KiB).
+/// and where there are many books (3 KiB).
 const LEAVES_KEPT: usize = 256;
-const SPARSE_LEAVES_KEPT: usize = 64;
+const SPARSE_LEAVES_KEPT: usize = 12;
 
 /// An order book over a band of prices.
 #[derive(Clone, Debug)]
