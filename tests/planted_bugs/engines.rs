@@ -85,7 +85,7 @@ pub const BUGS: &[Bug] = &[
         what: "ladder: behind a level that is traded away comes the next leaf",
         file: "src/optimized/book/ladder.rs",
         right: "if left != 0 {",
-        wrong: "if left > 1 {",
+        wrong: "if left == 0 {",
         caught_by: BOOK,
     },
     Bug {
