@@ -19,8 +19,8 @@ const FAR: usize = 48;
 const MIDDLE: usize = 36;
 const NEAR: usize = 24;
 
-/// Books of a shard that a second-level cache holds, about 20 KiB each. Where there are no more of them, asking for what a
-/// message needs of its book gains nothing and costs about 4 ns, most of it the branch on what the message is.
+/// Books of a shard that the caches hold: some 30 KiB each, of which their messages touch a part. Where there are no more of them, asking
+/// for what a message needs of its book gains nothing and costs about 4 ns, most of it the branch on what the message is.
 const BOOKS_CACHED: usize = 100;
 
 /// A message of the batch that is this shard's.
