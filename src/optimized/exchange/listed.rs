@@ -33,10 +33,15 @@ impl Listed {
         (0..size_of::<Self>()).step_by(LINE_BYTES).for_each(|offset| prefetch_address(start + offset));
     }
 
-    /// Asks for what a message will need of the book, which is there already.
+    /// Asks for the place of a message's order in the table of ids. Here and below, the book itself is there already.
     #[inline(always)]
-    pub(super) fn prefetch_for(&self, message: &Message) {
+    pub(super) fn prefetch_id(&self, message: &Message) {
         self.ids.prefetch(message.order);
+    }
+
+    /// Asks for the price at which a message's order may come to rest.
+    #[inline(always)]
+    pub(super) fn prefetch_price(&self, message: &Message) {
         if let Action::Place(Terms { side, limit: Some(limit), .. }) = message.action {
             self.book.prefetch_price(side, limit);
         }

@@ -2,9 +2,9 @@
 //! asks whose it is.
 //!
 //! ```text
-//!                  shard 0: pick own messages -> group them by book -> match, book by book -> log + spans
-//! batch of messages                                                                                       -> Outcome
-//!                  shard 1: pick own messages -> group them by book -> match, book by book -> log + spans
+//!                  shard 0: pick own messages -> group them by book -> match, book by book -> log
+//! batch of messages                                                                               -> Outcome
+//!                  shard 1: pick own messages -> group them by book -> match, book by book -> log
 //! ```
 //!
 //! Books have nothing in common, so each lives in one shard, and shards run side by side. A shard carries a book's messages

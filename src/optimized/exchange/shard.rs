@@ -1,10 +1,11 @@
 //! The books of one core.
 
 use super::listed::Listed;
-use super::terms::{Event, Message, Refusal};
+use super::terms::{Action, Event, Message, Refusal};
 use crate::optimized::book::Book;
 use crate::optimized::prefetch::prefetch;
 use slab::Slab;
+use std::ops::Range;
 
 /// The shard that refuses what is sent to slots without a book.
 pub(super) const ANSWERS_FOR_NOBODY: usize = 0;
@@ -15,12 +16,15 @@ const ELSEWHERE: u32 = u32::MAX;
 
 /// How many messages ahead a message and the book that it is for are asked for, the way into that book, and what the message needs
 /// of it.
-const FAR: usize = 48;
-const MIDDLE: usize = 36;
-const NEAR: usize = 24;
+const FAR: u32 = 48;
+const MIDDLE: u32 = 32;
+const NEAR: u32 = 16;
+
+/// Messages that are fetched for together.
+const RUN: u32 = 16;
 
 /// Books of a shard that the caches hold: some 30 KiB each, of which their messages touch a part. Where there are no more of them, asking
-/// for what a message needs of its book gains nothing and costs about 4 ns, most of it the branch on what the message is.
+/// for what a message needs of its book gains nothing and costs about 2 ns.
 const BOOKS_CACHED: usize = 100;
 
 /// A message of the batch that is this shard's.
@@ -28,14 +32,13 @@ const BOOKS_CACHED: usize = 100;
 struct Own {
     /// Where in the batch.
     index: u32,
-    /// Where among the shard's own.
-    at: u32,
     group: u32,
 }
 
-/// Where a message's events are in the log.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
+/// Messages of a group, one behind the other in `order`.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    group: u32,
     start: u32,
     end: u32,
 }
@@ -50,20 +53,33 @@ pub(super) struct Shard {
     beyond: u32,
     /// This shard's messages, in their order, and as many unused places as the largest batch had.
     own: Vec<Own>,
-    /// By group: where its messages end in `order`.
-    ends: Vec<u32>,
-    /// Places in `own`, group by group.
-    order: Vec<Own>,
+    /// By group: how many messages it has; then, where the next one goes in `order`.
+    next: Vec<u32>,
+    /// Where this shard's messages are in the batch, group by group.
+    order: Vec<u32>,
+    runs: Vec<Run>,
+    /// Where each of `own` is in `order`.
+    at: Vec<u32>,
+    /// Events, in the order of `order`.
     log: Vec<Event>,
-    /// At the place in `own`.
-    spans: Vec<Span>,
+    /// Where the events of each message of `order` end in the log.
+    ends: Vec<u32>,
 }
 
 impl Shard {
     pub(super) fn new(number: usize) -> Self {
-        let beyond = if number == ANSWERS_FOR_NOBODY { NOBODY } else { ELSEWHERE };
-        let (books, groups, own, ends) = (Slab::new(), Vec::new(), Vec::new(), Vec::new());
-        Shard { books, groups, beyond, own, ends, order: Vec::new(), log: Vec::new(), spans: Vec::new() }
+        Shard {
+            books: Slab::new(),
+            groups: Vec::new(),
+            beyond: if number == ANSWERS_FOR_NOBODY { NOBODY } else { ELSEWHERE },
+            own: Vec::new(),
+            next: Vec::new(),
+            order: Vec::new(),
+            runs: Vec::new(),
+            at: Vec::new(),
+            log: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     pub(super) fn books(&self) -> usize {
@@ -104,9 +120,7 @@ impl Shard {
     pub(super) fn apply(&mut self, messages: &[Message]) {
         let own = self.pick(messages);
         self.group(own);
-        self.log.clear();
-        self.spans.resize(self.spans.len().max(own), Span::default());
-        self.carry_out(own, messages);
+        self.carry_out(messages);
         assert!(u32::try_from(self.log.len()).is_ok(), "a batch caused {} events", self.log.len());
     }
 
@@ -118,7 +132,7 @@ impl Shard {
         let mut count = 0;
         for (index, message) in (0..).zip(messages) {
             let group = groups.get(message.book.slot as usize).copied().unwrap_or(*beyond);
-            own[count] = Own { index, at: count as u32, group };
+            own[count] = Own { index, group };
             count += usize::from(group != ELSEWHERE);
         }
         count
@@ -126,71 +140,111 @@ impl Shard {
 
     /// Sorts them by group, each group in its order.
     fn group(&mut self, own: usize) {
-        let Shard { books, own: all, ends, order, .. } = self;
+        let Shard { books, own: all, next, order, runs, at, ends, .. } = self;
         let own = &all[..own];
-        ends.clear();
-        ends.resize(books.capacity() + 2, 0);
-        order.resize(order.len().max(own.len()), Own::default());
-        own.iter().for_each(|own| ends[own.group as usize + 1] += 1);
-        let mut sum = 0;
-        for end in ends.iter_mut() {
-            sum += *end;
-            *end = sum;
+        let places = order.len().max(own.len());
+        [&mut *order, &mut *at, &mut *ends].into_iter().for_each(|column| column.resize(places, 0));
+        next.clear();
+        next.resize(books.capacity() + 1, 0);
+        own.iter().for_each(|own| next[own.group as usize] += 1);
+        runs.clear();
+        let mut end = 0;
+        for (group, next) in (0..).zip(next.iter_mut()) {
+            let mut start = end;
+            end += std::mem::replace(next, start);
+            while end - start > RUN {
+                runs.push(Run { group, start, end: start + RUN });
+                start += RUN;
+            }
+            // Whether a group has messages in a short batch, nobody can predict.
+            runs.push(Run { group, start, end });
+            runs.truncate(runs.len() - usize::from(start == end));
         }
-        for &own in own {
-            let end = &mut ends[own.group as usize];
-            order[*end as usize] = own;
-            *end += 1;
+        for (own, at) in own.iter().zip(at) {
+            let next = &mut next[own.group as usize];
+            order[*next as usize] = own.index;
+            *at = *next;
+            *next += 1;
         }
     }
 
     /// Carries out this shard's messages, group by group, and asks for the memory of those to come.
-    fn carry_out(&mut self, own: usize, messages: &[Message]) {
-        let Shard { books, order, log, spans, .. } = self;
-        let order = &order[..own];
+    fn carry_out(&mut self, messages: &[Message]) {
+        let Shard { books, order, runs, log, ends, .. } = self;
         let many = books.len() > BOOKS_CACHED;
-        let (mut asked, mut entered) = (NOBODY, NOBODY);
-        for (now, &Own { index, at, group }) in order.iter().enumerate() {
-            if let Some(ahead) = order.get(now + FAR) {
+        let [mut far, mut middle, mut near] = std::array::from_fn(|_| runs.iter().peekable());
+        log.clear();
+        for run in runs.iter() {
+            while let Some(ahead) = far.next_if(|ahead| ahead.start < run.end + FAR) {
                 // Neighbours in a group are far from each other in the batch.
-                prefetch(messages, ahead.index as usize);
-                prefetch(spans, ahead.at as usize);
-                if many && ahead.group != asked {
-                    asked = ahead.group;
-                    key(asked).and_then(|key| books.get(key)).into_iter().for_each(Listed::prefetch);
+                order[ahead.range()].iter().for_each(|&index| prefetch(messages, index as usize));
+                if many {
+                    ahead.listed(books).into_iter().for_each(Listed::prefetch);
                 }
             }
-            if many
-                && let Some(ahead) = order.get(now + MIDDLE)
-                && ahead.group != entered
-            {
-                entered = ahead.group;
-                key(entered).and_then(|key| books.get(key)).into_iter().for_each(|listed| listed.book.prefetch_front());
+            if many {
+                while let Some(ahead) = middle.next_if(|ahead| ahead.start < run.end + MIDDLE) {
+                    ahead.listed(books).into_iter().for_each(|listed| listed.book.prefetch_front());
+                }
+                while let Some(ahead) = near.next_if(|ahead| ahead.start < run.end + NEAR) {
+                    let listed = ahead.listed(books);
+                    listed.into_iter().for_each(|listed| ask_for_needs(listed, &order[ahead.range()], messages));
+                }
             }
-            if many
-                && let Some(ahead) = order.get(now + NEAR)
-                && let Some(listed) = key(ahead.group).and_then(|key| books.get(key))
-            {
-                listed.prefetch_for(&messages[ahead.index as usize]);
+            let listed = key(run.group).and_then(|key| books.get_mut(key));
+            let ends = &mut ends[run.range()];
+            if let Some(listed) = listed {
+                for (&index, end) in order[run.range()].iter().zip(ends) {
+                    listed.carry_out(&messages[index as usize], log);
+                    *end = log.len() as u32;
+                }
+            } else {
+                for end in ends {
+                    log.push(Event::Refused(Refusal::UnknownBook));
+                    *end = log.len() as u32;
+                }
             }
-            let start = log.len() as u32;
-            match key(group).and_then(|key| books.get_mut(key)) {
-                Some(listed) => listed.carry_out(&messages[index as usize], log),
-                None => log.push(Event::Refused(Refusal::UnknownBook)),
-            }
-            spans[at as usize] = Span { start, end: log.len() as u32 };
         }
     }
 
     /// The events of this shard's message number `at` of the last batch.
     pub(super) fn events(&self, at: usize) -> &[Event] {
-        let Span { start, end } = self.spans[at];
-        &self.log[start as usize..end as usize]
+        let at = self.at[at] as usize;
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.log[start as usize..self.ends[at] as usize]
     }
 
     /// Number of events of the last batch.
     pub(super) fn logged(&self) -> usize {
         self.log.len()
+    }
+}
+
+impl Run {
+    #[inline(always)]
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    #[inline(always)]
+    fn listed(self, books: &Slab<Listed>) -> Option<&Listed> {
+        key(self.group).and_then(|key| books.get(key))
+    }
+}
+
+/// Asks for what some messages will need of their book. Which of them place an order, nobody can predict, and a wrong guess takes longer
+/// than the hints: so they are listed first, without a branch.
+fn ask_for_needs(listed: &Listed, indices: &[u32], messages: &[Message]) {
+    let mut placing = [0; RUN as usize];
+    let mut count = 0;
+    for &index in indices {
+        let message = &messages[index as usize];
+        listed.prefetch_id(message);
+        placing[count % RUN as usize] = index;
+        count += usize::from(matches!(message.action, Action::Place(_)));
+    }
+    for &index in &placing[..count.min(RUN as usize)] {
+        listed.prefetch_price(&messages[index as usize]);
     }
 }
 
