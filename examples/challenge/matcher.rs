@@ -36,7 +36,9 @@ impl<O: Outlet> Matcher<O> {
         let warm: Vec<u32> = (0..WARM).map(|_| book.insert(Side::Buy, 0, 1, Tag::default())).collect();
         // The slot that was taken first is the first one again.
         warm.into_iter().rev().for_each(|handle| _ = book.remove(handle));
-        Matcher { book, ids: OrderIds::new(), outlet }
+        let mut ids = OrderIds::new();
+        ids.warm(WARM);
+        Matcher { book, ids, outlet }
     }
 
     #[inline(always)]

@@ -52,6 +52,14 @@ impl OrderIds {
         Self::with_places((3 * orders + 1).next_power_of_two().max(WINDOW_MIN))
     }
 
+    /// Touches the memory of a window that is wide enough for so many orders, and does not use it yet: growing will not wait for it, and as
+    /// long as there are few orders, they lie close together.
+    pub fn warm(&mut self, orders: usize) {
+        let (used, places) = (self.window.len(), (3 * orders + 1).next_power_of_two());
+        self.window.resize(places.max(WIDE_BELOW.min(8 * orders)).max(used), EMPTY + 1);
+        self.window.truncate(used);
+    }
+
     fn with_places(places: usize) -> Self {
         OrderIds {
             window: vec![EMPTY; places],
@@ -98,22 +106,28 @@ impl OrderIds {
         }
     }
 
-    /// Doubles the window. Those in it have places of their own in the larger one, too, which their ids say; the others come back where
-    /// there is room.
+    /// Doubles the window, where it is. Of those in it, each stays or goes as far again from the beginning, as one bit of its id says;
+    /// those that were displaced come back where there is room.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, id_of: &impl Fn(u32) -> OrderId) {
         let places = self.window.len();
-        let mut young = std::mem::replace(&mut self.window, vec![EMPTY; 2 * places]);
-        // Which places are empty, nobody can predict: no branch. And without one, many orders are asked for their ids at a time.
+        self.window.resize(2 * places, EMPTY);
+        let (old, new) = self.window.split_at_mut(places);
+        // Which places are empty, nobody can predict: no branch. And without one, many orders are asked for their ids at a time. The
+        // new half has room for the list of those that are not.
         let mut held = 0;
-        for at in 0..places {
-            young[held] = young[at];
-            held += usize::from(young[at] != EMPTY);
+        for (at, &handle) in (0..).zip(&*old) {
+            new[held] = at;
+            held += usize::from(handle != EMPTY);
         }
-        for &handle in &young[..held] {
-            let at = self.place(id_of(handle - 1));
-            self.window[at] = handle;
+        new[held..].iter_mut().take(1).for_each(|beyond| *beyond = EMPTY);
+        // From the end: an entry of the list is never behind the place that it names, so what is written is where nothing is left to read.
+        for entry in (0..held).rev() {
+            let at = std::mem::replace(&mut new[entry], EMPTY) as usize;
+            let handle = old[at];
+            let goes = id_of(handle - 1).0 as usize & places != 0;
+            (old[at], new[at]) = if goes { (EMPTY, handle) } else { (handle, EMPTY) };
         }
         let mut stayers = std::mem::take(&mut self.stayers);
         stayers.retain(|&mut (id, handle)| {
@@ -176,7 +190,7 @@ impl OrderIds {
 
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<u32>() * self.window.len() + self.stayers.allocation_size()
+        size_of::<Self>() + size_of::<u32>() * self.window.capacity() + self.stayers.allocation_size()
     }
 
     /// Removes an id that is there with this handle.
@@ -242,6 +256,22 @@ mod tests {
             }
         }
         assert!(model.len() > 500);
+    }
+
+    #[test]
+    fn a_warm_window_grows_where_it_is() {
+        let mut ids = OrderIds::new();
+        ids.warm(10_000);
+        let (places, memory, start) = (ids.window.len(), ids.memory(), ids.window.as_ptr());
+        // Ids that come in any order, as a permutation of those below 16,384.
+        let id = |step: u32| OrderId(u64::from(step * 5_741 % (1 << 14)));
+        (0..10_000).for_each(|step| ids.insert(id(step), step, id));
+        assert!(ids.window.len() > places);
+        assert_eq!((ids.window.as_ptr(), ids.memory() - ids.stayers.allocation_size()), (start, memory));
+        for step in 0..10_000 {
+            assert_eq!(ids.take(id(step), |handle| handle == step), Some(step));
+        }
+        assert!(ids.window.iter().all(|&place| place == EMPTY), "nothing is left of growing");
     }
 
     #[test]

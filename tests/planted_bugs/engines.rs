@@ -306,6 +306,13 @@ pub const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
+        what: "order ids: growing leaves an entry where its id does not lead",
+        file: "src/optimized/order_ids.rs",
+        right: "& places != 0;",
+        wrong: "& places == 0;",
+        caught_by: UNIT,
+    },
+    Bug {
         what: "order ids: a stranger's cancel forgets one that stays",
         file: "src/optimized/order_ids.rs",
         right: ".filter(|&handle| verify(handle))",

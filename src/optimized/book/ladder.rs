@@ -91,16 +91,20 @@ impl Ladder {
 
     /// An empty ladder. Up to so many leaves, of 268 bytes each, those that run empty keep their places.
     pub fn new(kept: usize) -> Self {
-        Ladder {
+        // Address space for the kept ones; memory that is not used is not touched.
+        let leaves = 1 + kept;
+        let mut ladder = Ladder {
             top: 0,
             blocks: [const { None }; BLOCKS],
-            members: vec![0],
-            rungs: vec![[0; WIDTH as usize]],
-            places: vec![0],
+            members: Vec::with_capacity(leaves),
+            rungs: Vec::with_capacity(leaves),
+            places: Vec::with_capacity(leaves),
             live: 0,
             hand: 0,
             kept,
-        }
+        };
+        ladder.add_leaf();
+        ladder
     }
 
     #[inline(always)]
@@ -329,10 +333,14 @@ impl Ladder {
                 }
             }
         }
+        self.add_leaf();
+        self.members.len() as u32 - 1
+    }
+
+    fn add_leaf(&mut self) {
         self.members.push(0);
         self.rungs.push([0; WIDTH as usize]);
         self.places.push(0);
-        self.members.len() as u32 - 1
     }
 
     /// Panics unless the bits of all heights agree, and every leaf has its place.
@@ -363,12 +371,12 @@ impl Ladder {
         assert_eq!(self.members[EMPTY as usize], 0, "the empty leaf is empty");
     }
 
-    /// Bytes that this ladder has allocated.
+    /// Bytes in use: what is allocated, less address space that was never touched.
     pub fn memory(&self) -> usize {
         size_of::<Fork>() * self.blocks.iter().flatten().count()
-            + size_of::<u64>() * self.members.capacity()
-            + size_of::<[u32; WIDTH as usize]>() * self.rungs.capacity()
-            + size_of::<u32>() * self.places.capacity()
+            + size_of::<u64>() * self.members.len()
+            + size_of::<[u32; WIDTH as usize]>() * self.rungs.len()
+            + size_of::<u32>() * self.places.len()
     }
 }
 
