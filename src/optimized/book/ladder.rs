@@ -374,10 +374,15 @@ impl Ladder {
     /// Bytes in use: what is allocated, less address space that was never touched.
     pub fn memory(&self) -> usize {
         size_of::<Fork>() * self.blocks.iter().flatten().count()
-            + size_of::<u64>() * self.members.len()
-            + size_of::<[u32; WIDTH as usize]>() * self.rungs.len()
-            + size_of::<u32>() * self.places.len()
+            + touched(&self.members)
+            + touched(&self.rungs)
+            + touched(&self.places)
     }
+}
+
+/// Bytes of a column as if it had grown by doubling: not all of a reserved one has been touched.
+fn touched<T>(column: &Vec<T>) -> usize {
+    size_of::<T>() * column.len().next_power_of_two().min(column.capacity())
 }
 
 /// The lowest six bits of a number.
