@@ -13,6 +13,7 @@
 //! Whether a command places an order or names one, nobody can predict, and a wrong guess takes longer than the hints for it. So each
 //! group is first divided into those that place and the others, by counting and not by branching; then each loop runs over one kind.
 
+use super::list::List;
 use super::market::Market;
 use super::prefetch::prefetch;
 use crate::command::{Batch, Command, NewOrder};
@@ -34,39 +35,11 @@ const FRONT_ACCOUNTS: usize = 4;
 /// What looking ahead remembers from group to group.
 pub(super) struct LookAhead {
     /// The orders that the next group names.
-    named: List<OrderId>,
+    named: List<OrderId, GROUP>,
     /// Where in the book the orders would stand that it places.
-    places: List<u32>,
+    places: List<u32, GROUP>,
     /// The orders and levels that the group to be carried out now probably leads to.
-    found: List<u32>,
-}
-
-/// Up to [`GROUP`] things.
-struct List<T> {
-    all: [T; GROUP],
-    len: usize,
-}
-
-impl<T: Copy> List<T> {
-    fn of(any: T) -> Self {
-        List { all: [any; GROUP], len: 0 }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, value: T) {
-        self.push_if(true, value);
-    }
-
-    /// Adds it, if it counts. No branch.
-    #[inline(always)]
-    fn push_if(&mut self, counts: bool, value: T) {
-        self.all[self.len % GROUP] = value;
-        self.len += usize::from(counts);
-    }
-
-    fn iter(&self) -> impl Iterator<Item = T> {
-        self.all[..self.len.min(GROUP)].iter().copied()
-    }
+    found: List<u32, GROUP>,
 }
 
 impl<L: Ledger> Market<L> {
@@ -96,7 +69,7 @@ impl<L: Ledger> Market<L> {
     fn fetch_named(&self, look: &mut LookAhead, batch: Batch<'_>, group: usize) {
         let start = (group * GROUP).min(batch.commands.len());
         let commands = &batch.commands[start..(start + GROUP).min(batch.commands.len())];
-        let (mut placing, mut others) = (List::of(0u8), List::of(0u8));
+        let (mut placing, mut others) = (List::<_, GROUP>::of(0u8), List::<_, GROUP>::of(0u8));
         for (at, command) in commands.iter().enumerate() {
             let places = matches!(command, Command::Place(_));
             placing.push_if(places, at as u8);
@@ -104,7 +77,8 @@ impl<L: Ledger> Market<L> {
             // Commands are read one after the other, but the CPU does not look beyond a page.
             prefetch(batch.commands, start + GROUP + at);
         }
-        (look.places.len, look.named.len) = (0, 0);
+        look.places.clear();
+        look.named.clear();
         let first = batch.first + start as Sequence;
         for at in placing.iter() {
             if let Command::Place(NewOrder { account, side, limit: Some(price), .. }) = commands[at as usize] {
@@ -125,7 +99,7 @@ impl<L: Ledger> Market<L> {
 
     /// Second stage, one group ahead: what that leads to, and whom the group may trade with.
     fn fetch_found(&self, look: &mut LookAhead) {
-        look.found.len = 0;
+        look.found.clear();
         for order in look.named.iter() {
             let handle = self.ids.guess(order);
             self.book.prefetch(handle);

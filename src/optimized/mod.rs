@@ -13,6 +13,7 @@
 pub mod book;
 pub mod columns;
 pub mod exchange;
+mod list;
 mod look_ahead;
 pub mod market;
 pub mod market_data;

@@ -55,8 +55,10 @@ impl OrderIds {
     /// Touches the memory of a window that is wide enough for so many orders, and does not use it yet: growing will not wait for it, and as
     /// long as there are few orders, they lie close together.
     pub fn warm(&mut self, orders: usize) {
-        let (used, places) = (self.window.len(), (3 * orders + 1).next_power_of_two());
-        self.window.resize(places.max(WIDE_BELOW.min(8 * orders)).max(used), EMPTY + 1);
+        // As far as `insert` and `stay` let it grow for them.
+        let places = (3 * orders + 1).next_power_of_two().max((8 * orders).next_power_of_two().min(WIDE_BELOW));
+        let used = self.window.len();
+        self.window.resize(places.max(used), EMPTY + 1);
         self.window.truncate(used);
     }
 
@@ -260,18 +262,22 @@ mod tests {
 
     #[test]
     fn a_warm_window_grows_where_it_is() {
-        let mut ids = OrderIds::new();
-        ids.warm(10_000);
-        let (places, memory, start) = (ids.window.len(), ids.memory(), ids.window.as_ptr());
-        // Ids that come in any order, as a permutation of those below 16,384.
-        let id = |step: u32| OrderId(u64::from(step * 5_741 % (1 << 14)));
-        (0..10_000).for_each(|step| ids.insert(id(step), step, id));
-        assert!(ids.window.len() > places);
-        assert_eq!((ids.window.as_ptr(), ids.memory() - ids.stayers.allocation_size()), (start, memory));
-        for step in 0..10_000 {
-            assert_eq!(ids.take(id(step), |handle| handle == step), Some(step));
+        // Ids in any order: those below 2^14, of which few are displaced, and others, of which many are, which makes the window wider.
+        for (id, wide) in [
+            ((|step| OrderId(u64::from(step * 5_741 % (1 << 14)))) as fn(u32) -> OrderId, 3 * 10_000),
+            (|step| OrderId(u64::from(step.wrapping_mul(0x9e37_79b1) >> 8)), 8 * 10_000),
+        ] {
+            let mut ids = OrderIds::new();
+            ids.warm(10_000);
+            let (memory, start) = (ids.memory(), ids.window.as_ptr());
+            (0..10_000).for_each(|step| ids.insert(id(step), step, id));
+            assert!(ids.window.len() >= wide, "{}", ids.window.len());
+            assert_eq!((ids.window.as_ptr(), ids.memory() - ids.stayers.allocation_size()), (start, memory));
+            for step in 0..10_000 {
+                assert_eq!(ids.take(id(step), |handle| handle == step), Some(step));
+            }
+            assert!(ids.window.iter().all(|&place| place == EMPTY), "nothing is left of growing");
         }
-        assert!(ids.window.iter().all(|&place| place == EMPTY), "nothing is left of growing");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::listed::Listed;
 use super::terms::{Action, Event, Message, Refusal};
 use crate::optimized::book::Book;
+use crate::optimized::list::List;
 use crate::optimized::prefetch::prefetch;
 use slab::Slab;
 use std::ops::Range;
@@ -20,7 +21,7 @@ const FAR: u32 = 48;
 const MIDDLE: u32 = 32;
 const NEAR: u32 = 16;
 
-/// Messages that are fetched for together.
+/// Messages of one book that are fetched for together, at most.
 const RUN: u32 = 16;
 
 /// Books of a shard that the caches hold: some 30 KiB each, of which their messages touch a part. Where there are no more of them, asking
@@ -57,6 +58,7 @@ pub(super) struct Shard {
     next: Vec<u32>,
     /// Where this shard's messages are in the batch, group by group.
     order: Vec<u32>,
+    /// All of `order`, group by group.
     runs: Vec<Run>,
     /// Where each of `own` is in `order`.
     at: Vec<u32>,
@@ -232,20 +234,15 @@ impl Run {
     }
 }
 
-/// Asks for what some messages will need of their book. Which of them place an order, nobody can predict, and a wrong guess takes longer
-/// than the hints: so they are listed first, without a branch.
+/// Asks for what the messages of a run will need of their book. A wrong guess which of them place an order takes longer than the hints.
 fn ask_for_needs(listed: &Listed, indices: &[u32], messages: &[Message]) {
-    let mut placing = [0; RUN as usize];
-    let mut count = 0;
+    let mut placing = List::<_, { RUN as usize }>::of(0);
     for &index in indices {
         let message = &messages[index as usize];
         listed.prefetch_id(message);
-        placing[count % RUN as usize] = index;
-        count += usize::from(matches!(message.action, Action::Place(_)));
+        placing.push_if(matches!(message.action, Action::Place(_)), index);
     }
-    for &index in &placing[..count.min(RUN as usize)] {
-        listed.prefetch_price(&messages[index as usize]);
-    }
+    placing.iter().for_each(|index| listed.prefetch_price(&messages[index as usize]));
 }
 
 /// Key of a group's book.
