@@ -1,7 +1,7 @@
 //! The operations that are compared. A case leaves the book as it found it, so it can be repeated on a warm one.
 
 use super::Size;
-use super::contender::{Command, Contender, Peer, Room, Tally};
+use super::contender::{Commands, Contender, Peer, Room, Tally};
 use super::ours::Ours;
 use joulebook::types::{Side, Ticks, Wh};
 use joulebook::workload::{FlowMessage, Random};
@@ -20,33 +20,34 @@ pub const FLOW_SEED: u64 = 67;
 pub struct Case {
     pub name: String,
     /// The book that the case begins with.
-    pub base: Vec<Command>,
+    pub base: Vec<FlowMessage>,
     /// Before each time, not timed.
-    pub before: Vec<Command>,
-    pub timed: Vec<Command>,
+    pub before: Vec<FlowMessage>,
+    pub timed: Commands,
     /// After each time, not timed.
-    pub after: Vec<Command>,
+    pub after: Vec<FlowMessage>,
     /// Whether each round is timed on a new book.
     pub fresh: bool,
 }
 
 impl Case {
-    fn new(name: &str, base: &[Command], parts: [Vec<Command>; 3]) -> Case {
+    fn new(name: &str, base: &[FlowMessage], parts: [Vec<FlowMessage>; 3]) -> Case {
         let [before, timed, after] = parts;
+        let timed = Commands::Messages(timed);
         Case { name: name.into(), base: base.to_vec(), before, timed, after, fresh: false }
     }
 
     /// All single operations, and matching.
     pub fn operations(size: &Size) -> Vec<Case> {
         let mut random = Random::new(7, 1);
-        let base: Vec<Command> = (1..=size.resting).map(|id| resting(id, &mut random)).collect();
+        let base: Vec<FlowMessage> = (1..=size.resting).map(|id| resting(id, &mut random)).collect();
         let first = size.resting + 1;
         let ids = first..first + size.operations;
-        let inserts: Vec<Command> = ids.clone().map(|id| resting(id, &mut random)).collect();
+        let inserts: Vec<FlowMessage> = ids.clone().map(|id| resting(id, &mut random)).collect();
         let mut shuffled: Vec<u32> = ids.collect();
         shuffle(&mut shuffled, &mut random);
-        let cancels: Vec<Command> = shuffled.iter().map(|&id| cancel(id)).collect();
-        let replaces: Vec<Command> =
+        let cancels: Vec<FlowMessage> = shuffled.iter().map(|&id| cancel(id)).collect();
+        let replaces: Vec<FlowMessage> =
             shuffled.iter().map(|&id| replaced(inserts[(id - first) as usize], &mut random)).collect();
         let mut cases = vec![
             Case::new("insert", &base, [vec![], inserts.clone(), cancels.clone()]),
@@ -54,8 +55,9 @@ impl Case {
             Case::new("replace", &base, [inserts, replaces, cancels]),
         ];
         // Sellers stand alone: one order per price, up from the middle, placed in random order.
-        let buyers: Vec<Command> = base.into_iter().filter(|command| side(*command) == Side::Buy).collect();
-        let makers: Vec<Command> = shuffled.iter().map(|&id| maker(id, (id - first) as Ticks)).collect();
+        let buyers: Vec<FlowMessage> =
+            base.into_iter().filter(|message| matches!(message, FlowMessage::New { side: Side::Buy, .. })).collect();
+        let makers: Vec<FlowMessage> = shuffled.iter().map(|&id| maker(id, (id - first) as Ticks)).collect();
         for levels in [1, 10, 100].into_iter().filter(|levels| size.operations >= *levels) {
             let takers = (0..size.operations / levels).map(|taker| {
                 let price = MIDDLE + ((taker + 1) * levels) as Ticks;
@@ -64,7 +66,7 @@ impl Case {
             let name = format!("match of {levels} level{}", if levels == 1 { "" } else { "s" });
             cases.push(Case::new(&name, &buyers, [makers.clone(), takers.collect(), vec![]]));
         }
-        let everything = Command::Market {
+        let everything = Commands::Market {
             id: first + size.operations,
             side: Side::Buy,
             // More than there is: what is not filled expires.
@@ -73,7 +75,7 @@ impl Case {
         let levels = 1 + size.operations / 10;
         let makers = shuffled.iter().map(|&id| maker(id, (id % levels) as Ticks)).collect();
         let name = format!("sweep of {} orders on {levels} levels", size.operations);
-        cases.push(Case::new(&name, &buyers, [makers, vec![everything], vec![]]));
+        cases.push(Case { timed: everything, ..Case::new(&name, &buyers, [makers, vec![], vec![]]) });
         cases
     }
 
@@ -85,36 +87,37 @@ impl Case {
             FlowMessage::New { id, ioc: false, .. } if !cancelled.contains(&id) => Some(cancel(id)),
             _ => None,
         });
-        let timed = messages.iter().copied().map(Command::Message);
-        Case { fresh: true, ..Case::new(&format!("{name} flow"), &[], [vec![], timed.collect(), left.collect()]) }
+        Case { fresh: true, ..Case::new(&format!("{name} flow"), &[], [vec![], messages.to_vec(), left.collect()]) }
     }
 
-    /// By id: the side of each order.
+    /// By id: the side of each limit order.
     pub fn sides(&self) -> Vec<Side> {
         let mut sides = vec![Side::Buy; 1 + self.ids()];
-        for command in self.all() {
-            if let Command::Market { id, side, .. } | Command::Message(FlowMessage::New { id, side, .. }) = *command {
+        for message in self.messages() {
+            if let FlowMessage::New { id, side, .. } = *message {
                 sides[id as usize] = side;
             }
         }
         sides
     }
 
-    fn all(&self) -> impl Iterator<Item = &Command> {
-        [&self.base, &self.before, &self.timed, &self.after].into_iter().flatten()
+    fn messages(&self) -> impl Iterator<Item = &FlowMessage> {
+        let timed = if let Commands::Messages(messages) = &self.timed { &messages[..] } else { &[] };
+        [&self.base[..], &self.before, timed, &self.after].into_iter().flatten()
     }
 
     /// Largest id.
     fn ids(&self) -> usize {
-        self.all().map(|command| id(*command)).max().unwrap_or(0) as usize
+        let market = if let Commands::Market { id, .. } = self.timed { id } else { 0 };
+        self.messages().map(id).fold(market, u32::max) as usize
     }
 
     /// What a book must have room for. The most that rest at once are those of our book.
     pub fn room(&self, repeats: usize) -> Room {
         let prices = || {
-            self.all().filter_map(|command| match command {
-                Command::Message(FlowMessage::New { price, .. } | FlowMessage::Modify { price, .. }) => Some(*price),
-                _ => None,
+            self.messages().filter_map(|message| match *message {
+                FlowMessage::New { price, .. } | FlowMessage::Modify { price, .. } => Some(price),
+                FlowMessage::Cancel { .. } => None,
             })
         };
         let (once, each) = (self.base.len(), self.before.len() + self.timed.len() + self.after.len());
@@ -127,8 +130,9 @@ impl Case {
         let mut book = Ours::new(room);
         let mut tally = Tally::default();
         room.orders = 0;
-        for command in self.all() {
-            book.play(std::slice::from_ref(command), &mut tally);
+        // A market order adds none.
+        for message in self.messages() {
+            book.play(std::slice::from_ref(message), &mut tally);
             // One place is free: an order that may rest needs it when it comes, even if all of it trades.
             room.orders = room.orders.max(book.len() + 1);
         }
@@ -136,30 +140,21 @@ impl Case {
     }
 }
 
-fn new(id: u32, side: Side, price: Ticks, wh: Wh, ioc: bool) -> Command {
-    Command::Message(FlowMessage::New { id, side, price, wh, ioc })
+fn new(id: u32, side: Side, price: Ticks, wh: Wh, ioc: bool) -> FlowMessage {
+    FlowMessage::New { id, side, price, wh, ioc }
 }
 
-fn cancel(id: u32) -> Command {
-    Command::Message(FlowMessage::Cancel { id })
+fn cancel(id: u32) -> FlowMessage {
+    FlowMessage::Cancel { id }
 }
 
-fn maker(id: u32, level: Ticks) -> Command {
+fn maker(id: u32, level: Ticks) -> FlowMessage {
     new(id, Side::Sell, MIDDLE + 1 + level, MAKER_WH, false)
 }
 
-fn id(command: Command) -> u32 {
-    let (Command::Market { id, .. }
-    | Command::Message(FlowMessage::New { id, .. } | FlowMessage::Cancel { id } | FlowMessage::Modify { id, .. })) =
-        command;
+fn id(message: &FlowMessage) -> u32 {
+    let (FlowMessage::New { id, .. } | FlowMessage::Cancel { id } | FlowMessage::Modify { id, .. }) = *message;
     id
-}
-
-fn side(command: Command) -> Side {
-    match command {
-        Command::Market { side, .. } | Command::Message(FlowMessage::New { side, .. }) => side,
-        _ => unreachable!("an order"),
-    }
 }
 
 fn price_on(side: Side, random: &mut Random) -> Ticks {
@@ -170,15 +165,15 @@ fn price_on(side: Side, random: &mut Random) -> Ticks {
 }
 
 /// An order that meets nobody.
-fn resting(id: u32, random: &mut Random) -> Command {
+fn resting(id: u32, random: &mut Random) -> FlowMessage {
     let side = Side::BOTH[random.below(2) as usize];
     new(id, side, price_on(side, random), random.between(1, 100) as Wh, false)
 }
 
 /// The same order anywhere else on its side, one larger.
-fn replaced(command: Command, random: &mut Random) -> Command {
-    let Command::Message(FlowMessage::New { id, side, wh, .. }) = command else { unreachable!("an order") };
-    Command::Message(FlowMessage::Modify { id, price: price_on(side, random), wh: wh + 1 })
+fn replaced(message: FlowMessage, random: &mut Random) -> FlowMessage {
+    let FlowMessage::New { id, side, wh, .. } = message else { unreachable!("an order") };
+    FlowMessage::Modify { id, price: price_on(side, random), wh: wh + 1 }
 }
 
 /// All orders are equally likely.

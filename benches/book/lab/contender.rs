@@ -3,13 +3,21 @@
 use joulebook::types::{Side, Ticks, Wh};
 use joulebook::workload::FlowMessage;
 
-/// What a book is told to do.
-#[derive(Clone, Copy)]
-pub enum Command {
-    /// A limit order, a cancel, a replace.
-    Message(FlowMessage),
+/// What a book is told to do in one go. Messages are apart, so that who plays a million of them asks nothing else about each.
+pub enum Commands {
+    /// Limit orders, cancels, replaces.
+    Messages(Vec<FlowMessage>),
     /// An order without a limit; what is not filled expires.
     Market { id: u32, side: Side, wh: Wh },
+}
+
+impl Commands {
+    pub fn len(&self) -> usize {
+        match self {
+            Commands::Messages(messages) => messages.len(),
+            Commands::Market { .. } => 1,
+        }
+    }
 }
 
 /// How large a book gets: whoever wants to can reserve memory.
@@ -39,7 +47,9 @@ impl Tally {
     pub fn fill(&mut self, maker: u32, taker: u32, price: Ticks, wh: Wh) {
         self.fills += 1;
         self.wh += u64::from(wh);
-        self.digest = fold(fold(self.digest, pair(maker, taker)), pair(price as u32, wh));
+        // A sum over all fills of what they are and the how many-th: nobody's fill waits for the digest of the one before.
+        let who = fold(self.fills, pair(maker, taker));
+        self.digest = self.digest.wrapping_add(fold(who, pair(price as u32, wh)));
         self.last_price = price;
     }
 }
@@ -78,21 +88,26 @@ pub trait Peer: 'static {
 
 /// A [`Peer`] whose type is forgotten: one call for many commands.
 pub trait Contender {
-    fn play(&mut self, commands: &[Command], tally: &mut Tally);
+    fn play(&mut self, messages: &[FlowMessage], tally: &mut Tally);
+    fn carry_out(&mut self, commands: &Commands, tally: &mut Tally);
     fn depth(&self) -> Depth;
 }
 
 impl<P: Peer> Contender for P {
-    fn play(&mut self, commands: &[Command], tally: &mut Tally) {
-        for &command in commands {
-            match command {
-                Command::Message(FlowMessage::New { id, side, price, wh, ioc }) => {
-                    self.place(id, side, price, wh, ioc, tally);
-                }
-                Command::Message(FlowMessage::Cancel { id }) => self.cancel(id),
-                Command::Message(FlowMessage::Modify { id, price, wh }) => self.replace(id, price, wh, tally),
-                Command::Market { id, side, wh } => self.market(id, side, wh, tally),
+    fn play(&mut self, messages: &[FlowMessage], tally: &mut Tally) {
+        for &message in messages {
+            match message {
+                FlowMessage::New { id, side, price, wh, ioc } => self.place(id, side, price, wh, ioc, tally),
+                FlowMessage::Cancel { id } => self.cancel(id),
+                FlowMessage::Modify { id, price, wh } => self.replace(id, price, wh, tally),
             }
+        }
+    }
+
+    fn carry_out(&mut self, commands: &Commands, tally: &mut Tally) {
+        match *commands {
+            Commands::Messages(ref messages) => self.play(messages, tally),
+            Commands::Market { id, side, wh } => self.market(id, side, wh, tally),
         }
     }
 

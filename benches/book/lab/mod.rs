@@ -12,7 +12,7 @@ mod matchcore;
 mod ours;
 
 use cases::{Case, FLOW_SEED, shuffle};
-use contender::{Command, Contender, Depth, Entry, Room, Tally};
+use contender::{Commands, Contender, Depth, Entry, Room, Tally};
 use counting::allocations;
 use joulebook::hash::to_hex;
 use joulebook::measure::{cpu_model, cpus, median, median_interval};
@@ -146,7 +146,7 @@ impl Player {
             book.play(&case.before, &mut Tally::default());
             let before = allocations();
             let mut tally = Tally::default();
-            book.play(&case.timed, &mut tally);
+            book.carry_out(&case.timed, &mut tally);
             let allocations = allocations() - before;
             let done = Done { tally, depth: book.depth() };
             book.play(&case.after, &mut Tally::default());
@@ -173,7 +173,7 @@ impl Player {
         self.book.play(&case.before, &mut Tally::default());
         let mut tally = Tally::default();
         let clock = Instant::now();
-        self.book.play(black_box(&case.timed), &mut tally);
+        self.book.carry_out(black_box(&case.timed), &mut tally);
         self.seconds.push(clock.elapsed().as_secs_f64());
         assert_eq!(tally, self.done.tally, "{}: {} does something else when timed", case.name, self.entry.name);
         self.book.play(&case.after, &mut Tally::default());
@@ -182,6 +182,10 @@ impl Player {
 
 /// Says how what somebody did differs from what we did.
 fn explain(other: &Player, ours: Entry, case: &Case, room: Room) {
+    let Done { tally, depth } = other.done;
+    println!("  {} differs: {}", other.entry.name, other.entry.known.unwrap_or("nobody knows why"));
+    println!("    {} fills, {} Wh; {} levels, {} Wh left", tally.fills, tally.wh, depth.levels, depth.wh);
+    let Commands::Messages(messages) = &case.timed else { return };
     let mut books = [(ours.new)(room), (other.entry.new)(room)];
     for book in &mut books {
         book.play(&case.base, &mut Tally::default());
@@ -191,28 +195,23 @@ fn explain(other: &Player, ours: Entry, case: &Case, room: Room) {
     let mut beyond = [0; 2];
     let mut first = None;
     let sides = case.sides();
-    for (at, command) in case.timed.iter().enumerate() {
+    for (at, message) in messages.iter().enumerate() {
         for (one, (book, tally)) in books.iter_mut().zip(&mut tallies).enumerate() {
             let before = tally.fills;
-            book.play(std::slice::from_ref(command), tally);
-            beyond[one] += u64::from(tally.fills > before && is_beyond(*command, &sides, tally.last_price));
+            book.play(std::slice::from_ref(message), tally);
+            beyond[one] += u64::from(tally.fills > before && is_beyond(*message, &sides, tally.last_price));
         }
         if first.is_none() && tallies[0] != tallies[1] {
             first = Some(at);
         }
     }
-    let Done { tally, depth } = other.done;
-    println!("  {} differs: {}", other.entry.name, other.entry.known.unwrap_or("nobody knows why"));
-    println!("    {} fills, {} Wh; {} levels, {} Wh left", tally.fills, tally.wh, depth.levels, depth.wh);
     let first = first.map_or("none".into(), |at| at.to_string());
     println!("    {} orders filled beyond their limits (ours: {}); first at command {first}", beyond[1], beyond[0]);
 }
 
-/// Whether the last fill of a command is at a price that its order does not accept.
-fn is_beyond(command: Command, sides: &[Side], last: Ticks) -> bool {
-    let Command::Message(FlowMessage::New { id, price, .. } | FlowMessage::Modify { id, price, .. }) = command else {
-        return false;
-    };
+/// Whether the last fill of a message is at a price that its order does not accept.
+fn is_beyond(message: FlowMessage, sides: &[Side], last: Ticks) -> bool {
+    let (FlowMessage::New { id, price, .. } | FlowMessage::Modify { id, price, .. }) = message else { return false };
     match sides[id as usize] {
         Side::Buy => last > price,
         Side::Sell => last < price,
