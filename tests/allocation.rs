@@ -126,16 +126,17 @@ fn a_warm_engine_does_not_allocate() {
 fn a_book_says_what_it_allocates() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let before = live_bytes();
-    // Room for 512 orders and as many levels, and orders so far from each other that they use all leaves that are reserved.
-    let mut book = Book::new(Band { min: -50_000, max: 400_000, tick: 1 }, 912);
-    let mut handles = Vec::with_capacity(512);
-    for number in 0..512 {
-        let price = [20_000 - 32 * number, 20_000 + 32 * number][number as usize % 2];
+    // As many orders and levels as there is room for, so far from each other that they use all leaves that are reserved.
+    let mut book = Book::new(Band { min: -50_000, max: 400_000, tick: 1 }, 4_224);
+    let mut handles = Vec::with_capacity(4_224);
+    for number in 0..4_224 {
+        let step = 32 * (number % 512);
+        let price = [20_000 - step, 20_000 + step][number as usize % 2];
         handles.push(book.insert(Side::BOTH[number as usize % 2], price, 1, Tag::default()));
     }
     let allocated = (live_bytes() - before) as usize - size_of::<u32>() * handles.capacity();
     let said = book.memory() - size_of::<Book>();
-    println!("a book of 512 orders at as many prices: {said} bytes, allocated {allocated}");
+    println!("a book of 4,224 orders at 512 prices: {said} bytes, allocated {allocated}");
     // The test runner starts threads meanwhile.
     assert!(said.abs_diff(allocated) < 4 << 10, "{said} bytes, allocated {allocated}");
     handles.into_iter().for_each(|handle| assert_eq!(book.remove(handle).wh, 1));

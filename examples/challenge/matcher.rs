@@ -1,7 +1,7 @@
 //! The challenge's rules over [`Book`]: which reports a message causes.
 
 use crate::abi::{CancelMessage, Kind, ModifyMessage, NewOrderMessage};
-use joulebook::optimized::book::{Band, Book, Fill, NewOrder, Placed, Tag};
+use joulebook::optimized::book::{Band, Book, Fill, NewOrder, Placed, Resting, Tag};
 use joulebook::optimized::order_ids::OrderIds;
 use joulebook::types::{OrderId, Side, Ticks, TimeInForce};
 
@@ -56,10 +56,9 @@ impl<O: Outlet> Matcher<O> {
     #[inline(always)]
     pub fn cancel(&mut self, message: &CancelMessage) {
         let CancelMessage { order_id, sequence_number } = *message;
-        let Some(handle) = self.take(order_id) else {
+        let Some(order) = self.take(order_id) else {
             return self.outlet.about(Kind::CancelReject, Side::Buy, sequence_number, order_id, 0, 0);
         };
-        let order = self.book.remove(handle);
         let price = i64::from(order.price);
         self.outlet.about(Kind::CancelAck, order.side, sequence_number, order_id, price, order.wh);
     }
@@ -67,10 +66,9 @@ impl<O: Outlet> Matcher<O> {
     #[inline(always)]
     pub fn modify(&mut self, message: &ModifyMessage) {
         let ModifyMessage { order_id, sequence_number, new_price_ticks, new_quantity, .. } = *message;
-        let Some(handle) = self.take(order_id) else {
+        let Some(Resting { side, .. }) = self.take(order_id) else {
             return self.outlet.about(Kind::ModifyReject, Side::Buy, sequence_number, order_id, 0, 0);
         };
-        let side = self.book.remove(handle).side;
         self.outlet.about(Kind::ModifyAck, side, sequence_number, order_id, new_price_ticks, new_quantity);
         self.enter(side, order_id, sequence_number, new_price_ticks, new_quantity, TimeInForce::Gtc);
     }
@@ -108,8 +106,8 @@ impl<O: Outlet> Matcher<O> {
     }
 
     #[inline(always)]
-    fn take(&mut self, id: u64) -> Option<u32> {
-        self.ids.take(OrderId(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == id))
+    fn take(&mut self, id: u64) -> Option<Resting> {
+        self.ids.take(Tag(id, 0), &mut self.book)
     }
 
     pub fn best(&self, side: Side) -> Option<i64> {

@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 pub struct Market<L> {
     rules: Rules,
     pub(super) ledger: L,
-    pub(super) book: Book,
+    pub(super) book: Book<true>,
     pub(super) ids: OrderIds,
     stats: MarketStats,
     market_data: MarketData,
@@ -185,7 +185,7 @@ impl Market<Columns> {
 impl<L: Ledger> Market<L> {
     fn with_empty_book(rules: Rules, ledger: L, ids: OrderIds) -> Self {
         let Rules { price_min, price_max, tick, limits, .. } = rules;
-        let book = Book::new(Band { min: price_min, max: price_max, tick }, limits.orders);
+        let book = Book::watched(Band { min: price_min, max: price_max, tick }, limits.orders);
         Market { rules, ledger, book, ids, stats: MarketStats::default(), market_data: MarketData::new() }
     }
 
@@ -237,11 +237,10 @@ impl<L: Ledger> Market<L> {
     #[inline(always)]
     fn cancel(&mut self, account: AccountId, id: OrderId, events: &mut Vec<Event>) -> Result<(), Reject> {
         self.check_account(account)?;
-        let (Market { ids, book, .. }, own) = (&mut *self, Tag(id.0, account.0));
-        let Some(handle) = ids.take(id, |handle| book.tag(handle) == Some(own)) else {
+        let Market { ids, book, .. } = self;
+        let Some(order) = ids.take(Tag(id.0, account.0), book) else {
             return Err(self.find_own(account, id).expect_err("it was not found"));
         };
-        let order = book.remove(handle);
         self.release(account, order.side, order.wh, Some(order.price));
         events.push(Event::Cancelled { order: id, account, price: order.price, wh: order.wh, self_trade: false });
         Ok(())

@@ -35,7 +35,7 @@ impl MarketData {
 
     /// Brings both sides up to date with the book. Once per batch, not per command.
     #[inline]
-    pub fn refresh(&mut self, book: &mut Book) {
+    pub fn refresh(&mut self, book: &mut Book<true>) {
         for side in Side::BOTH {
             let top = &mut self.sides[side as usize];
             top.count = book.refresh_top(side, &mut top.levels, top.count);

@@ -8,6 +8,7 @@
 //! A place in the window is 4 bytes, the handle alone. Whose it is says the order, which is looked at next anyway; and of two orders
 //! in the same memory, half as many meet.
 
+use super::book::{Book, Resting, Tag};
 use super::prefetch::prefetch;
 use crate::types::OrderId;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -169,25 +170,29 @@ impl OrderIds {
         self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
     }
 
-    /// As [`get`](Self::get), and removes the id. `verify` may ask for more than that the handle is this order's.
+    /// Takes the order with this tag, whose first part is its id, out of a book, and the id out of here.
     #[inline(always)]
-    pub fn take(&mut self, id: OrderId, verify: impl Fn(u32) -> bool) -> Option<u32> {
-        let at = self.place(id);
-        let found = self.window[at].wrapping_sub(1);
-        if !verify(found) {
-            return self.take_stayer(id, verify);
+    pub fn take<const WATCHED: bool>(&mut self, tag: Tag, book: &mut Book<WATCHED>) -> Option<Resting> {
+        let id = OrderId(tag.0);
+        if let Some(order) = book.take(self.guess(id), tag) {
+            self.vacate(id, false);
+            return Some(order);
         }
-        self.window[at] = EMPTY;
-        self.room += 1;
-        Some(found)
+        let order = book.take(self.find_stayer(id)?, tag)?;
+        self.vacate(id, true);
+        Some(order)
     }
 
-    #[inline(never)]
-    fn take_stayer(&mut self, id: OrderId, verify: impl Fn(u32) -> bool) -> Option<u32> {
-        let handle = self.find_stayer(id).filter(|&handle| verify(handle))?;
-        self.remove_stayer(id);
+    /// The order of an id has gone.
+    #[inline(always)]
+    fn vacate(&mut self, id: OrderId, is_stayer: bool) {
         self.room += 1;
-        Some(handle)
+        if is_stayer {
+            self.remove_stayer(id);
+        } else {
+            let at = self.place(id);
+            self.window[at] = EMPTY;
+        }
     }
 
     /// Bytes that are allocated.
@@ -198,14 +203,8 @@ impl OrderIds {
     /// Removes an id that is there with this handle.
     #[inline(always)]
     pub fn remove(&mut self, id: OrderId, handle: u32) {
-        self.room += 1;
-        let at = self.place(id);
         // Nobody else has this handle.
-        if self.window[at] == handle + 1 {
-            self.window[at] = EMPTY;
-        } else {
-            self.remove_stayer(id);
-        }
+        self.vacate(id, self.window[self.place(id)] != handle + 1);
     }
 
     #[inline(never)]
@@ -274,7 +273,8 @@ mod tests {
             assert!(ids.window.len() >= wide, "{}", ids.window.len());
             assert_eq!((ids.window.as_ptr(), ids.memory() - ids.stayers.allocation_size()), (start, memory));
             for step in 0..10_000 {
-                assert_eq!(ids.take(id(step), |handle| handle == step), Some(step));
+                assert_eq!(ids.get(id(step), |handle| handle == step), Some(step));
+                ids.remove(id(step), step);
             }
             assert!(ids.window.iter().all(|&place| place == EMPTY), "nothing is left of growing");
         }

@@ -65,7 +65,7 @@ impl Draw {
 }
 
 pub struct Duel {
-    book: Book,
+    book: Book<true>,
     model: Model,
     /// Distance between the ends of the band.
     steps: u64,
@@ -88,7 +88,7 @@ impl Duel {
         // Room for more levels than there are, and for fewer.
         let room = [1, 2, 3, 5, 16][((steps + u64::from(orders_max)) % 5) as usize];
         Duel {
-            book: Book::new(band, orders_max),
+            book: Book::watched(band, orders_max),
             model: Model::new(band, orders_max as usize),
             steps,
             every,
@@ -100,7 +100,7 @@ impl Duel {
         }
     }
 
-    pub fn book(&self) -> &Book {
+    pub fn book(&self) -> &Book<true> {
         &self.book
     }
 

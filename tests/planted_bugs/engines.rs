@@ -28,8 +28,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "book: the slot of a level that is gone is lost",
         file: "src/optimized/book/arena.rs",
-        right: "self.spare += 1 + usize::from(gone);",
-        wrong: "self.spare += 1;",
+        right: "self.levels.put_back(owner);",
+        wrong: "",
         caught_by: BOOK,
     },
     Bug {
@@ -70,9 +70,23 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "ladder: a leaf that is emptied keeps its bit",
         file: "src/optimized/book/ladder.rs",
-        right: "!(leaf_empty << ",
-        wrong: "!((leaf_empty & 0) << ",
+        right: "*bits &= !(1 << digit(key / WIDTH));",
+        wrong: "",
         caught_by: UNIT,
+    },
+    Bug {
+        what: "ladder: behind the first price of a leaf comes its last one",
+        file: "src/optimized/book/ladder.rs",
+        right: "+ members.trailing_zeros();",
+        wrong: "+ 63 - members.leading_zeros();",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "book: whoever knows an order's id takes it out, whoever owns it",
+        file: "src/optimized/book/arena.rs",
+        right: "tag.is_some_and(|tag| tag != order.tag)",
+        wrong: "tag.is_some_and(|tag| tag.0 != order.tag.0)",
+        caught_by: DIFFERENTIAL,
     },
     Bug {
         what: "book: a level keeps the count of orders that a taker took off it",
@@ -313,10 +327,10 @@ pub const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
-        what: "order ids: a stranger's cancel forgets one that stays",
+        what: "order ids: an order that stayed is cancelled, and somebody else's id goes",
         file: "src/optimized/order_ids.rs",
-        right: ".filter(|&handle| verify(handle))",
-        wrong: ".filter(|_| true)",
+        right: "self.vacate(id, true);",
+        wrong: "self.vacate(id, false);",
         caught_by: DIFFERENTIAL,
     },
     Bug {

@@ -2,7 +2,7 @@
 
 use super::contender::{Peer, Room, Tally};
 use joulebook::engine::LevelView;
-use joulebook::optimized::book::{Band, Book, Fill, NewOrder, Tag};
+use joulebook::optimized::book::{Band, Book, Fill, NewOrder, Resting, Tag};
 use joulebook::optimized::order_ids::OrderIds;
 use joulebook::types::{OrderId, Side, Ticks, TimeInForce, Wh};
 
@@ -18,8 +18,8 @@ impl Ours {
     }
 
     #[inline(always)]
-    fn take(&mut self, id: u32) -> Option<u32> {
-        self.ids.take(order_id(id), |handle| self.book.tag(handle).is_some_and(|tag| tag.0 == u64::from(id)))
+    fn take(&mut self, id: u32) -> Option<Resting> {
+        self.ids.take(Tag(u64::from(id), 0), &mut self.book)
     }
 
     #[inline(always)]
@@ -63,15 +63,12 @@ impl Peer for Ours {
 
     #[inline(always)]
     fn cancel(&mut self, id: u32) {
-        if let Some(handle) = self.take(id) {
-            self.book.remove(handle);
-        }
+        self.take(id);
     }
 
     #[inline(always)]
     fn replace(&mut self, id: u32, price: Ticks, wh: Wh, tally: &mut Tally) {
-        if let Some(handle) = self.take(id) {
-            let side = self.book.remove(handle).side;
+        if let Some(Resting { side, .. }) = self.take(id) {
             self.enter(id, side, Some(price), wh, false, tally);
         }
     }

@@ -3,18 +3,20 @@
 //! ```text
 //!        next  prev  owner  place  x                                  y
 //! order  ----  ----  level  key*   what is left | tag.1 (high half)   tag.0
-//! level  first last  LEVEL  key*   Wh of its orders                   number of its orders      * key x 2 + side
+//! level  first last  LEVEL         Wh of its orders                   number of its orders      * key x 2 + side
 //! free               FREE
 //! ```
 //!
 //! The orders of a level form a ring that the level itself closes, so that an order is taken out of the middle, the front or
-//! the end by the same two stores. A slot is half a cache line. The numbers of those that are free are a stack: what was just used, and
-//! is in the cache, is used again first. It stands beside the slots, so that a burst of orders, which has to wait for slots that are not in
-//! the cache, waits for several at a time.
+//! the end by the same two stores. A slot is half a cache line. Once a level, it stays one: when its last order goes, what is left is a ring of
+//! itself, and sums of nothing, which is what a new level has to be.
 //!
-//! **What the unchecked accesses rely on**: `next`, `prev` and `owner` of a slot hold numbers of slots, [`FREE`] or [`LEVEL`], the first
-//! `spare` of `free` numbers of slots that are free, and so there is always room for another one in `free`, which is as long as `slots`.
-//! Slots are never taken away. Numbers from outside are checked.
+//! The numbers of free slots are stacks, one of orders and one of levels: what was just used, and is in the cache, is used again first. They
+//! stand beside the slots, so that a burst of orders, which has to wait for slots that are not in the cache, waits for several at a time.
+//!
+//! **What the unchecked accesses rely on**: `next`, `prev` and `owner` of a slot hold numbers of slots, [`FREE`] or [`LEVEL`]; a stack has room
+//! for all slots of its kind, and its free ones, [`Stack::spare`] of them, are numbers of slots. Slots are never taken away. Numbers from
+//! outside are checked.
 
 #![allow(unsafe_code)]
 
@@ -27,8 +29,9 @@ use std::hint::select_unpredictable;
 const FREE: u32 = u32::MAX;
 const LEVEL: u32 = u32::MAX - 1;
 
-/// Slots that are added at a time.
+/// Slots of orders, and of levels, that are added at a time.
 const GROWTH: usize = 64;
+const LEVEL_GROWTH: usize = 16;
 
 /// The owner's mark on an order: twelve bytes of which the book knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,37 +72,82 @@ pub struct Level {
     pub wh: u64,
 }
 
+/// The numbers of the free slots of a kind.
+#[derive(Debug)]
+struct Stack {
+    /// The first `spare` of them. As long as there are slots of the kind.
+    free: Vec<u32>,
+    spare: usize,
+}
+
+/// A clone has the capacity of its original, so that it is as warm.
+impl Clone for Stack {
+    fn clone(&self) -> Self {
+        Stack { free: clone_with_capacity(&self.free), ..*self }
+    }
+}
+
+fn clone_with_capacity<T: Clone>(of: &Vec<T>) -> Vec<T> {
+    let mut clone = Vec::with_capacity(of.capacity());
+    clone.extend_from_slice(of);
+    clone
+}
+
+impl Stack {
+    fn new(slots: usize) -> Self {
+        Stack { free: Vec::with_capacity(slots), spare: 0 }
+    }
+
+    /// The slot that is taken next. One must be there.
+    #[inline(always)]
+    fn top(&self) -> u32 {
+        debug_assert!(self.spare > 0);
+        // SAFETY: below `spare`, and so below its length.
+        unsafe { *self.free.get_unchecked(self.spare - 1) }
+    }
+
+    /// Puts a slot on it that was in use until now.
+    #[inline(always)]
+    fn put_back(&mut self, slot: u32) {
+        debug_assert!(self.spare < self.free.len());
+        // SAFETY: this slot was in use: the stack has room for all slots of its kind.
+        unsafe { *self.free.get_unchecked_mut(self.spare) = slot };
+        self.spare += 1;
+    }
+
+    /// Slots in use.
+    #[inline(always)]
+    fn used(&self) -> usize {
+        self.free.len() - self.spare
+    }
+}
+
 /// Orders and levels in one array.
 #[derive(Debug)]
 pub struct Arena {
     slots: Vec<Slot>,
-    /// The first `spare` are the stack of free slots.
-    free: Vec<u32>,
-    spare: usize,
-    orders: u32,
+    orders: Stack,
+    levels: Stack,
 }
 
-/// A clone has the capacity of its original, so that it is as warm.
 impl Clone for Arena {
     fn clone(&self) -> Self {
-        let mut slots = Vec::with_capacity(self.slots.capacity());
-        slots.extend_from_slice(&self.slots);
-        let mut free = Vec::with_capacity(self.free.capacity());
-        free.extend_from_slice(&self.free);
-        Arena { slots, free, ..*self }
+        Arena { slots: clone_with_capacity(&self.slots), orders: self.orders.clone(), levels: self.levels.clone() }
     }
 }
 
 impl Arena {
-    /// An arena with address space for so many slots; memory that is not used is not touched.
-    pub fn new(slots: usize) -> Self {
-        Arena { slots: Vec::with_capacity(slots), free: Vec::with_capacity(slots), spare: 0, orders: 0 }
+    /// An arena with address space for so many orders, and some levels; memory that is not used is not touched.
+    pub fn new(orders: usize) -> Self {
+        // More levels, if they are needed, move the array once.
+        let levels = orders / 8;
+        Arena { slots: Vec::with_capacity(orders + levels), orders: Stack::new(orders), levels: Stack::new(levels) }
     }
 
     /// Number of orders.
     #[inline(always)]
     pub fn orders(&self) -> u32 {
-        self.orders
+        self.orders.used() as u32
     }
 
     /// A slot whose number was read in a slot.
@@ -117,44 +165,31 @@ impl Arena {
         unsafe { self.slots.get_unchecked_mut(slot as usize) }
     }
 
-    /// One of the stack of free slots.
-    #[inline(always)]
-    fn free(&self, at: usize) -> u32 {
-        debug_assert!(at < self.spare);
-        // SAFETY: below `spare`, and so below its length.
-        unsafe { *self.free.get_unchecked(at) }
-    }
-
-    /// Puts a slot that was in use on the stack of free ones; `behind` says how many others were put there before it, in the same step.
-    #[inline(always)]
-    fn put_back(&mut self, slot: u32, behind: usize) {
-        debug_assert!(self.spare + behind < self.free.len());
-        // SAFETY: this slot was in use until now, and so were those before it: the stack has room for all slots.
-        unsafe { *self.free.get_unchecked_mut(self.spare + behind) = slot };
-    }
-
     /// The two slots that will be taken next: for an order, and for a level if it needs one.
     #[inline(always)]
     pub fn next_two(&mut self) -> (u32, u32) {
-        if self.spare < 2 {
+        if self.orders.spare == 0 || self.levels.spare == 0 {
             self.grow();
         }
-        (self.free(self.spare - 1), self.free(self.spare - 2))
+        (self.orders.top(), self.levels.top())
     }
 
-    /// Adds free slots, above those that are there.
+    /// Adds free slots, above those that are there, to the stack that has none.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
-        let start = self.slots.len() as u32;
-        assert!(start < LEVEL - GROWTH as u32, "the book has no handles left");
-        let end = start + GROWTH as u32;
         let empty = Slot { next: 0, prev: 0, owner: FREE, place: 0, x: 0, y: [0; 2] };
-        self.slots.resize(end as usize, empty);
-        self.free.resize(end as usize, 0);
-        for slot in (start..end).rev() {
-            self.free[self.spare] = slot;
-            self.spare += 1;
+        for (stack, growth, owner) in [(&mut self.orders, GROWTH, FREE), (&mut self.levels, LEVEL_GROWTH, LEVEL)] {
+            if stack.spare > 0 {
+                continue;
+            }
+            let start = self.slots.len() as u32;
+            assert!(start < LEVEL - growth as u32, "the book has no handles left");
+            let end = start + growth as u32;
+            self.slots.extend((start..end).map(|slot| Slot { next: slot, prev: slot, owner, ..empty }));
+            stack.free.resize(stack.free.len() + growth, 0);
+            stack.spare = growth;
+            (start..end).rev().zip(&mut stack.free).for_each(|(slot, free)| *free = slot);
         }
     }
 
@@ -162,17 +197,14 @@ impl Arena {
     /// as the last one of a level: `level` if there is one, the second slot (`fresh`) if not.
     #[inline(always)]
     pub fn push_order(&mut self, slot: u32, (level, fresh): (u32, bool), order: Order) {
-        debug_assert_eq!(slot, self.free(self.spare - 1));
+        debug_assert_eq!(slot, self.orders.top());
+        self.orders.spare -= 1;
         // Whether a price has orders already is anybody's guess.
-        self.spare -= 1 + usize::from(fresh);
-        self.orders += 1;
+        self.levels.spare -= usize::from(fresh);
         let at = &mut self.slots[level as usize];
-        let last = select_unpredictable(fresh, level, at.prev);
-        at.prev = slot;
-        at.owner = LEVEL;
-        at.place = order.place;
-        at.x = select_unpredictable(fresh, 0, at.x) + u64::from(order.wh);
-        at.y[0] = select_unpredictable(fresh, 0, at.y[0]) + 1;
+        let last = std::mem::replace(&mut at.prev, slot);
+        at.x += u64::from(order.wh);
+        at.y[0] += 1;
         self.at_mut(last).next = slot;
         self.slots[slot as usize] = Slot {
             next: level,
@@ -184,32 +216,28 @@ impl Arena {
         };
     }
 
-    /// Takes an order out; if it was the last one of its level, the level too. Returns the order and whether the level is gone.
-    ///
-    /// # Panics
-    /// If there is no such order.
+    /// Takes an order out, if this is the handle of one, and its tag this one, if any; if it was the last one of its level, the level too. Returns the
+    /// order and whether the level is gone.
     #[inline(always)]
-    pub fn remove_order(&mut self, handle: u32) -> (Order, bool) {
-        let slot = &mut self.slots[handle as usize];
+    pub fn take_order(&mut self, handle: u32, tag: Option<Tag>) -> Option<(Order, bool)> {
+        let slot = self.slots.get_mut(handle as usize)?;
         let Slot { next, prev, owner, .. } = *slot;
-        assert!(owner < LEVEL, "no order has handle {handle}");
         let order = order(slot);
+        if owner >= LEVEL || tag.is_some_and(|tag| tag != order.tag) {
+            return None;
+        }
         slot.owner = FREE;
         self.at_mut(prev).next = next;
         self.at_mut(next).prev = prev;
-        self.orders -= 1;
+        self.orders.put_back(handle);
         let level = self.at_mut(owner);
         level.x -= u64::from(order.wh);
         level.y[0] -= 1;
         let gone = level.y[0] == 0;
         if gone {
-            level.owner = FREE;
+            self.levels.put_back(owner);
         }
-        self.put_back(handle, 0);
-        // Above the spare ones, nobody looks.
-        self.put_back(owner, 1);
-        self.spare += 1 + usize::from(gone);
-        (order, gone)
+        Some((order, gone))
     }
 
     /// The front of a level's queue, to take orders off it.
@@ -265,8 +293,8 @@ impl Arena {
     /// Asks for the slot that is taken next.
     #[inline(always)]
     pub fn prefetch_free(&self) {
-        if self.spare > 0 {
-            self.prefetch(self.free(self.spare - 1));
+        if self.orders.spare > 0 {
+            self.prefetch(self.orders.top());
         }
     }
 
@@ -300,26 +328,31 @@ impl Arena {
         let mut levels = Vec::new();
         let mut orders = 0;
         for (handle, level) in (0..).zip(&self.slots).filter(|(_, slot)| slot.owner == LEVEL) {
-            see(handle);
             let (mut wh, mut count, mut prev) = (0, 0, handle);
+            let place = self.slots[level.next as usize].place;
             for handle in self.handles(handle) {
                 see(handle);
                 let slot = &self.slots[handle as usize];
-                assert_eq!((slot.prev, slot.place), (prev, level.place), "order {handle}");
+                assert_eq!((slot.prev, slot.place), (prev, place), "order {handle}");
                 assert!(slot.x as u32 > 0, "order {handle} is filled");
                 (wh, count, prev) = (wh + (slot.x & 0xffff_ffff), count + 1, handle);
             }
             assert_eq!((level.x, u64::from(level.y[0]), level.prev), (wh, count, prev), "level {handle}");
-            assert!(count > 0, "level {handle} is empty");
             orders += count;
-            levels.push((level.place, handle));
+            // Those without orders are on their stack.
+            if count > 0 {
+                see(handle);
+                levels.push((place, handle));
+            }
         }
-        assert_eq!(orders, u64::from(self.orders));
-        for &free in &self.free[..self.spare] {
-            see(free);
-            assert_eq!(self.slots[free as usize].owner, FREE);
+        assert_eq!((orders as usize, levels.len()), (self.orders.used(), self.levels.used()));
+        for (stack, owner) in [(&self.orders, FREE), (&self.levels, LEVEL)] {
+            for &free in &stack.free[..stack.spare] {
+                see(free);
+                assert_eq!(self.slots[free as usize].owner, owner);
+            }
         }
-        assert_eq!(self.free.len(), self.slots.len());
+        assert_eq!(self.orders.free.len() + self.levels.free.len(), self.slots.len());
         assert!(known.iter().all(|&known| known), "a slot is lost");
         levels
     }
@@ -359,8 +392,7 @@ impl Front {
         if all {
             let next = slot.next;
             slot.owner = FREE;
-            arena.put_back(self.order, 0);
-            arena.spare += 1;
+            arena.orders.put_back(self.order);
             self.orders += 1;
             self.order = next;
         } else {
@@ -372,17 +404,14 @@ impl Front {
     #[inline(always)]
     pub fn close(self, arena: &mut Arena) -> bool {
         let gone = self.is_end();
-        arena.orders -= self.orders;
         let level = arena.at_mut(self.level);
+        level.x -= self.wh;
+        level.y[0] -= self.orders;
+        level.next = self.order;
+        // Of a level without orders, this is the level itself.
+        arena.at_mut(self.order).prev = self.level;
         if gone {
-            level.owner = FREE;
-            arena.put_back(self.level, 0);
-            arena.spare += 1;
-        } else {
-            level.x -= self.wh;
-            level.y[0] -= self.orders;
-            level.next = self.order;
-            arena.at_mut(self.order).prev = self.level;
+            arena.levels.put_back(self.level);
         }
         gone
     }

@@ -48,14 +48,15 @@ pub use terms::{Band, Fill, Maker, Meeting, NewOrder, Placed, Refused, Resting, 
 const LEAVES_KEPT: usize = 256;
 const SPARSE_LEAVES_KEPT: usize = 12;
 
-/// An order book over a band of prices.
+/// An order book over a band of prices. A `WATCHED` one remembers where its levels change, for [`Book::refresh_top`]; whoever does not read
+/// the top after every batch need not pay for that.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct Book<const WATCHED: bool = false> {
     arena: Arena,
     ladders: [Ladder; 2],
     /// Smallest key with orders by side; [`NONE`] if there are none.
     best: [u32; 2],
-    /// Where something changed since [`Book::refresh_top`].
+    /// Where something changed since [`Book::refresh_top`], if that is [`WATCHED`](Self).
     touched: [Touched; 2],
     band: Band,
     /// Largest key of the band.
@@ -72,9 +73,7 @@ impl Book {
     /// # Panics
     /// If the band is empty, off its tick, or has more than [`STEPS_MAX`](Self::STEPS_MAX) steps.
     pub fn new(band: Band, orders_max: u32) -> Self {
-        // Some levels come with the orders; more slots, if they are needed, move the array once.
-        let arena = Arena::new(orders_max as usize + orders_max as usize / 8);
-        Self::with(arena, LEAVES_KEPT, band, orders_max)
+        Self::with(Arena::new(orders_max as usize), LEAVES_KEPT, band, orders_max)
     }
 
     /// An empty book that takes memory as its orders come: one of many.
@@ -84,14 +83,26 @@ impl Book {
     pub fn sparse(band: Band, orders_max: u32) -> Self {
         Self::with(Arena::new(0), SPARSE_LEAVES_KEPT, band, orders_max)
     }
+}
 
+impl Book<true> {
+    /// As [`Book::new`], with a top that is cheap to read again and again.
+    ///
+    /// # Panics
+    /// As [`Book::new`].
+    pub fn watched(band: Band, orders_max: u32) -> Self {
+        Self::with(Arena::new(orders_max as usize), LEAVES_KEPT, band, orders_max)
+    }
+}
+
+impl<const WATCHED: bool> Book<WATCHED> {
     fn with(arena: Arena, leaves_kept: usize, band: Band, orders_max: u32) -> Self {
         let Band { min, max, tick } = band;
         assert!(tick >= 1 && min <= max, "an empty price band: {band:?}");
         let distance = max.wrapping_sub(min) as u32;
         assert!(distance.is_multiple_of(tick as u32), "the ends of a price band lie whole ticks apart: {band:?}");
         let last_key = distance / tick as u32;
-        assert!(last_key < Self::STEPS_MAX, "{band:?} is wider than {} ticks", Self::STEPS_MAX);
+        assert!(last_key < Ladder::KEYS_MAX, "{band:?} is wider than {} ticks", Ladder::KEYS_MAX);
         Book {
             arena,
             ladders: [Ladder::new(leaves_kept), Ladder::new(leaves_kept)],
@@ -228,11 +239,30 @@ impl Book {
     }
 
     /// Takes an order out of the book; `None` if no order has this handle. Handles are used again: who keeps them for longer
-    /// than their orders live should look at the tag first ([`get`](Self::get)).
+    /// than their orders live should look at the tag, too ([`take`](Self::take)).
     #[inline(always)]
     pub fn cancel(&mut self, handle: u32) -> Option<Resting> {
-        self.arena.order(handle)?;
-        Some(self.remove(handle))
+        self.take_order(handle, None)
+    }
+
+    /// As [`cancel`](Self::cancel), if this is the order's tag; `None` otherwise.
+    #[inline(always)]
+    pub fn take(&mut self, handle: u32, tag: Tag) -> Option<Resting> {
+        self.take_order(handle, Some(tag))
+    }
+
+    #[inline(always)]
+    fn take_order(&mut self, handle: u32, tag: Option<Tag>) -> Option<Resting> {
+        let (order, level_gone) = self.arena.take_order(handle, tag)?;
+        let (side, key) = (side_of(order.place), order.place / 2);
+        self.touch(side, key);
+        if level_gone {
+            let ladder = &mut self.ladders[side as usize];
+            let first = ladder.remove(key);
+            let best = &mut self.best[side as usize];
+            *best = if key == *best { first } else { *best };
+        }
+        Some(self.resting(order))
     }
 
     /// Changes the limit and the quantity left of an order. A pure decrease keeps its priority and its handle; otherwise it
@@ -461,21 +491,14 @@ impl Book {
     /// If there is no such order.
     #[inline(always)]
     pub fn remove(&mut self, handle: u32) -> Resting {
-        let (order, level_gone) = self.arena.remove_order(handle);
-        let (side, key) = (side_of(order.place), order.place / 2);
-        self.touch(side, key);
-        if level_gone {
-            let ladder = &mut self.ladders[side as usize];
-            let first = ladder.remove(key);
-            let best = &mut self.best[side as usize];
-            *best = if key == *best { first } else { *best };
-        }
-        self.resting(order)
+        self.cancel(handle).expect("an order has this handle")
     }
 
     #[inline(always)]
     fn touch(&mut self, side: Side, key: u32) {
-        self.touched[side as usize].add(key);
+        if WATCHED {
+            self.touched[side as usize].add(key);
+        }
     }
 
     /// Shows the orders of a side in price-time priority until `see` breaks.

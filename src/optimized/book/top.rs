@@ -31,7 +31,7 @@ fn first_from(ladder: &Ladder, key: u32) -> u32 {
     if ladder.find(key).is_some() { key } else { ladder.next_after(key) }
 }
 
-impl Book {
+impl Book<true> {
     /// Brings the best levels of a side up to date. `levels[..count]` are what this function, or [`depth`](Book::depth), said
     /// when it was called last for this side; now they are as `depth` would say, and how many there are is returned. The list
     /// must always have the same length: room for so many levels is kept.

@@ -97,9 +97,9 @@ impl Listed {
 
     #[inline(always)]
     fn cancel(&mut self, id: OrderId, log: &mut Vec<Event>) -> Result<(), Refusal> {
-        let handle = self.find(id).ok_or(Refusal::UnknownOrder)?;
-        self.ids.remove(id, handle);
-        log.push(Event::Cancelled { wh: self.book.remove(handle).wh });
+        let Listed { book, ids, .. } = self;
+        let order = ids.take(Tag(id.0, 0), book).ok_or(Refusal::UnknownOrder)?;
+        log.push(Event::Cancelled { wh: order.wh });
         Ok(())
     }
 
