@@ -291,11 +291,13 @@ impl Arena {
         prefetch(&self.slots, self.any(handle));
     }
 
-    /// Asks for the slot that is taken next.
+    /// Asks for the slots that are taken next.
     #[inline(always)]
     pub fn prefetch_free(&self) {
-        if self.orders.spare > 0 {
-            self.prefetch(self.orders.top());
+        for stack in [&self.orders, &self.levels] {
+            if stack.spare > 0 {
+                self.prefetch(stack.top());
+            }
         }
     }
 

@@ -424,7 +424,7 @@ impl<const WATCHED: bool> Book<WATCHED> {
         self.arena.prefetch_neighbours(handle);
     }
 
-    /// Asks for what leads to the best prices, and to the next free slot: for a book that is about to be used again.
+    /// Asks for what leads to the best prices, and for the next free slots: for a book that is about to be used again.
     #[inline(always)]
     pub fn prefetch_front(&self) {
         for (ladder, best) in self.ladders.iter().zip(self.best) {
