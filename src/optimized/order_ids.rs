@@ -229,6 +229,8 @@ impl Default for OrderIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimized::book::Band;
+    use crate::types::Side;
     use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng, rand_core::SeedableRng};
     use std::collections::HashMap;
 
@@ -278,6 +280,27 @@ mod tests {
             }
             assert!(ids.window.iter().all(|&place| place == EMPTY), "nothing is left of growing");
         }
+    }
+
+    #[test]
+    fn an_order_that_stayed_is_taken_and_not_the_one_in_its_place() {
+        // Two ids of one place: the older order moves to the table.
+        let mut book = Book::new(Band { min: 0, max: 10, tick: 1 }, 8);
+        let mut ids = OrderIds::new();
+        let (old, young) = (Tag(5, 1), Tag(5 + (1 << 32), 1));
+        for tag in [old, young] {
+            let handle = book.insert(Side::Buy, 5, 10, tag);
+            ids.insert(OrderId(tag.0), handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+        }
+        assert_eq!(ids.stayers.len(), 1);
+        for stranger in [Tag(old.0, 2), Tag(young.0, 2)] {
+            assert_eq!(ids.take(stranger, &mut book), None);
+        }
+        for tag in [old, young] {
+            assert_eq!(ids.take(tag, &mut book).map(|order| order.tag), Some(tag));
+            assert_eq!(ids.take(tag, &mut book), None, "it has gone");
+        }
+        assert!(book.is_empty() && ids.stayers.is_empty() && ids.window.iter().all(|&place| place == EMPTY));
     }
 
     #[test]

@@ -331,7 +331,7 @@ pub const BUGS: &[Bug] = &[
         file: "src/optimized/order_ids.rs",
         right: "self.vacate(id, true);",
         wrong: "self.vacate(id, false);",
-        caught_by: DIFFERENTIAL,
+        caught_by: UNIT,
     },
     Bug {
         what: "verify: a transaction written down twice passes",
