@@ -20,6 +20,7 @@ pub mod market_data;
 pub mod order_ids;
 mod prefetch;
 mod settle;
+mod stayers;
 
 pub use columns::Columns;
 pub use market::Market;

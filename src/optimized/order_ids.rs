@@ -2,17 +2,16 @@
 //!
 //! Ids come from a counter, and most orders are cancelled or filled while they are young. So recent ids have a window of
 //! their own: a ring in which an id's place is its low bits. Nothing is hashed or searched there, and new orders fill it
-//! line by line. When the counter comes round to the place of an order that still rests, the old one moves to a hash table
-//! for those who stay longer.
+//! line by line. When the counter comes round to the place of an order that still rests, the old one moves to a
+//! [hash table](super::stayers) for those who stay longer.
 //!
 //! A place in the window is 4 bytes, the handle alone. Whose it is says the order, which is looked at next anyway; and of two orders
 //! in the same memory, half as many meet.
 
 use super::book::{Book, Resting, Tag};
 use super::prefetch::prefetch;
+use super::stayers::Stayers;
 use crate::types::OrderId;
-use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
 
 /// No order: a handle is stored plus one. All bits are 0, so that fresh tables are zero pages.
 const EMPTY: u32 = 0;
@@ -29,10 +28,8 @@ const WIDE_BELOW: usize = 1 << 18;
 pub struct OrderIds {
     /// At `id mod length`: the handle plus one.
     window: Vec<u32>,
-    /// Orders that outlived their place in the window. The hash has a random key: a node counts ids, but whoever makes up a
-    /// chain file can choose them, and must not be able to make its verification slow. No result depends on it.
-    stayers: HashTable<(OrderId, u32)>,
-    hash_builder: DefaultHashBuilder,
+    /// Orders that outlived their place in the window.
+    stayers: Stayers,
     /// So many more orders may come before the window is too narrow for all of them, there or not.
     room: usize,
 }
@@ -61,15 +58,11 @@ impl OrderIds {
         let used = self.window.len();
         self.window.resize(places.max(used), EMPTY + 1);
         self.window.truncate(used);
+        self.stayers.warm(places);
     }
 
     fn with_places(places: usize) -> Self {
-        OrderIds {
-            window: vec![EMPTY; places],
-            stayers: HashTable::new(),
-            hash_builder: DefaultHashBuilder::default(),
-            room: most(places),
-        }
+        OrderIds { window: vec![EMPTY; places], stayers: Stayers::new(places), room: most(places) }
     }
 
     #[inline(always)]
@@ -96,12 +89,7 @@ impl OrderIds {
     #[inline(never)]
     fn stay(&mut self, handle: u32, id_of: impl Fn(u32) -> OrderId) {
         let id = id_of(handle);
-        let OrderIds { stayers, hash_builder, .. } = self;
-        // At most half full, so that the table cleans up after removals in place: a warm one does not allocate.
-        if 2 * (stayers.len() + 1) > stayers.capacity() {
-            stayers.reserve(stayers.len() + 32, |(id, _)| hash_builder.hash_one(id));
-        }
-        stayers.insert_unique(hash_builder.hash_one(id), (id, handle), |(id, _)| hash_builder.hash_one(id));
+        self.stayers.insert(id, self.place(id), handle);
         // In a larger window, fewer are displaced. One that fits the cache anyway may have many places per order.
         let places = self.window.len();
         if places < WIDE_BELOW && places < 8 * (most(places) - self.room) {
@@ -132,16 +120,15 @@ impl OrderIds {
             let goes = id_of(handle - 1).0 as usize & places != 0;
             (old[at], new[at]) = if goes { (EMPTY, handle) } else { (handle, EMPTY) };
         }
-        let mut stayers = std::mem::take(&mut self.stayers);
-        stayers.retain(|&mut (id, handle)| {
-            let at = self.place(id);
-            let stays = self.window[at] != EMPTY;
+        let (window, mask) = (&mut self.window, 2 * places - 1);
+        self.stayers.grow(2 * places, |id, handle| {
+            let at = id.0 as usize & mask;
+            let stays = window[at] != EMPTY;
             if !stays {
-                self.window[at] = handle + 1;
+                window[at] = handle + 1;
             }
-            stays
+            stays.then_some(at)
         });
-        self.stayers = stayers;
         self.room += most(2 * places) - most(places);
     }
 
@@ -164,10 +151,15 @@ impl OrderIds {
         if verify(found) { Some(found) } else { self.find_stayer(id) }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn find_stayer(&self, id: OrderId) -> Option<u32> {
-        let hash = self.hash_builder.hash_one(id);
-        self.stayers.find(hash, |&(stayer, _)| stayer == id).map(|&(_, handle)| handle)
+        self.stayers.find(id, self.place(id))
+    }
+
+    /// Asks for what says whether there are others of an id's place.
+    #[inline(always)]
+    pub fn prefetch_stayers(&self) {
+        self.stayers.prefetch();
     }
 
     /// Takes the order with this tag, whose first part is its id, out of a book, and the id out of here.
@@ -188,7 +180,7 @@ impl OrderIds {
     fn vacate(&mut self, id: OrderId, is_stayer: bool) {
         self.room += 1;
         if is_stayer {
-            self.remove_stayer(id);
+            self.stayers.remove(id, self.place(id));
         } else {
             let at = self.place(id);
             self.window[at] = EMPTY;
@@ -197,7 +189,7 @@ impl OrderIds {
 
     /// Bytes that are allocated.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of::<u32>() * self.window.capacity() + self.stayers.allocation_size()
+        size_of::<Self>() + size_of::<u32>() * self.window.capacity() + self.stayers.memory()
     }
 
     /// Removes an id that is there with this handle.
@@ -205,13 +197,6 @@ impl OrderIds {
     pub fn remove(&mut self, id: OrderId, handle: u32) {
         // Nobody else has this handle.
         self.vacate(id, self.window[self.place(id)] != handle + 1);
-    }
-
-    #[inline(never)]
-    fn remove_stayer(&mut self, id: OrderId) {
-        let hash = self.hash_builder.hash_one(id);
-        let found = self.stayers.find_entry(hash, |&(stayer, _)| stayer == id);
-        found.expect("an order that rests has an entry").remove();
     }
 }
 
@@ -270,10 +255,10 @@ mod tests {
         ] {
             let mut ids = OrderIds::new();
             ids.warm(10_000);
-            let (memory, start) = (ids.memory(), ids.window.as_ptr());
+            let (capacity, start) = (ids.window.capacity(), ids.window.as_ptr());
             (0..10_000).for_each(|step| ids.insert(id(step), step, id));
             assert!(ids.window.len() >= wide, "{}", ids.window.len());
-            assert_eq!((ids.window.as_ptr(), ids.memory() - ids.stayers.allocation_size()), (start, memory));
+            assert_eq!((ids.window.as_ptr(), ids.window.capacity()), (start, capacity));
             for step in 0..10_000 {
                 assert_eq!(ids.get(id(step), |handle| handle == step), Some(step));
                 ids.remove(id(step), step);
@@ -300,7 +285,7 @@ mod tests {
             assert_eq!(ids.take(tag, &mut book).map(|order| order.tag), Some(tag));
             assert_eq!(ids.take(tag, &mut book), None, "it has gone");
         }
-        assert!(book.is_empty() && ids.stayers.is_empty() && ids.window.iter().all(|&place| place == EMPTY));
+        assert!(book.is_empty() && ids.stayers.len() == 0 && ids.window.iter().all(|&place| place == EMPTY));
     }
 
     #[test]

@@ -315,8 +315,22 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "order ids: one that stays is forgotten when the window grows",
         file: "src/optimized/order_ids.rs",
-        right: "            stays\n        });",
-        wrong: "            false\n        });",
+        right: "stays.then_some(at)",
+        wrong: "None",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "order ids: those who still stay are not counted again when the window grows",
+        file: "src/optimized/stayers.rs",
+        right: "            place.into_iter().for_each(|place| self.step(place, |counts, one| counts + one));\n",
+        wrong: "",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "order ids: a count that has stopped goes down again",
+        file: "src/optimized/stayers.rs",
+        right: "self.count(place) < MANY {",
+        wrong: "self.count(place) < MANY || step(1, 1) == 0 {",
         caught_by: UNIT,
     },
     Bug {

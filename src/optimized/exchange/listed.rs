@@ -33,7 +33,14 @@ impl Listed {
         (0..size_of::<Self>()).step_by(LINE_BYTES).for_each(|offset| prefetch_address(start + offset));
     }
 
-    /// Asks for the place of a message's order in the table of ids. Here and below, the book itself is there already.
+    /// Asks for what every message may need. Here and below, the book itself is there already.
+    #[inline(always)]
+    pub(super) fn prefetch_way(&self) {
+        self.book.prefetch_front();
+        self.ids.prefetch_stayers();
+    }
+
+    /// Asks for the place of a message's order in the table of ids.
     #[inline(always)]
     pub(super) fn prefetch_id(&self, message: &Message) {
         self.ids.prefetch(message.order);

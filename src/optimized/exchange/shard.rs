@@ -186,7 +186,7 @@ impl Shard {
             }
             if many {
                 while let Some(ahead) = middle.next_if(|ahead| ahead.start < run.end + MIDDLE) {
-                    ahead.listed(books).into_iter().for_each(|listed| listed.book.prefetch_front());
+                    ahead.listed(books).into_iter().for_each(Listed::prefetch_way);
                 }
                 while let Some(ahead) = near.next_if(|ahead| ahead.start < run.end + NEAR) {
                     let listed = ahead.listed(books);
