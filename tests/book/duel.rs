@@ -66,6 +66,8 @@ impl Draw {
 
 pub struct Duel {
     book: Book<true>,
+    /// Nobody reads its top. It does what the other one does.
+    unwatched: Book,
     model: Model,
     /// Distance between the ends of the band.
     steps: u64,
@@ -89,6 +91,7 @@ impl Duel {
         let room = [1, 2, 3, 5, 16][((steps + u64::from(orders_max)) % 5) as usize];
         Duel {
             book: Book::watched(band, orders_max),
+            unwatched: Book::sparse(band, orders_max),
             model: Model::new(band, orders_max as usize),
             steps,
             every,
@@ -207,6 +210,8 @@ impl Duel {
         let order = NewOrder { side, limit, wh, time_in_force, post_only, tag: self.tag() };
         let (mut ear, mut heard) = (Ear { mood, heard: Vec::new() }, Vec::new());
         let placed = self.book.place(&order, &mut ear);
+        let mut other = Ear { mood, heard: Vec::new() };
+        assert_eq!((self.unwatched.place(&order, &mut other), &other.heard), (placed, &ear.heard));
         let handle = placed.ok().and_then(|placed| placed.rests);
         let expected = self.model.place(&order, mood, handle.unwrap_or(NO_HANDLE), &mut heard);
         assert_eq!(placed, expected, "{order:?}");
@@ -225,6 +230,12 @@ impl Duel {
         let handle = self.handle(draw);
         let cancelled = self.book.cancel(handle);
         assert_eq!(cancelled, self.model.remove(handle), "cancel {handle}");
+        // The other one is told whose it is, at first wrongly.
+        let Tag(id, owner) = cancelled.map_or_else(|| self.tag(), |order| order.tag);
+        for stranger in [Tag(id ^ 1 << 63, owner), Tag(id, owner ^ 1)] {
+            assert_eq!(self.unwatched.take(handle, stranger), None, "{handle} is another's");
+        }
+        assert_eq!(self.unwatched.take(handle, Tag(id, owner)), cancelled, "take {handle}");
         self.count(if cancelled.is_some() { "cancelled" } else { "cancel of nothing" });
         cancelled.is_none()
     }
@@ -239,6 +250,8 @@ impl Duel {
         };
         let (mut ear, mut heard) = (Ear { mood, heard: Vec::new() }, Vec::new());
         let replaced = self.book.replace(handle, price, wh, &mut ear);
+        let mut other = Ear { mood, heard: Vec::new() };
+        assert_eq!((self.unwatched.replace(handle, price, wh, &mut other), &other.heard), (replaced, &ear.heard));
         let rests = replaced.ok().flatten().and_then(|placed| placed.rests);
         let expected = self.model.replace(handle, (price, wh), mood, rests.unwrap_or(NO_HANDLE), &mut heard);
         assert_eq!(replaced, expected, "replace {handle} ({old:?}) by {wh} at {price}");
@@ -262,6 +275,7 @@ impl Duel {
         let (side, wh, tag) = (draw.side(), draw.quantity().max(1), self.tag());
         let price = self.price(side, draw);
         let handle = self.book.insert(side, price, wh, tag);
+        assert_eq!(self.unwatched.insert(side, price, wh, tag), handle);
         self.model.insert(side, Maker { handle, price, wh, tag });
         self.handles_end = self.handles_end.max(handle + 1);
         self.inserted = true;
@@ -273,10 +287,12 @@ impl Duel {
         let Some(handle) = self.live_handle(draw) else { return false };
         let Resting { wh, .. } = self.model.get(handle).expect("it rests");
         if draw.below(4) == 0 {
-            assert_eq!(Some(self.book.remove(handle)), self.model.remove(handle));
+            let removed = self.book.remove(handle);
+            assert_eq!((Some(removed), removed), (self.model.remove(handle), self.unwatched.remove(handle)));
         } else {
             let wh = wh - draw.below(u64::from(wh) + 1) as Wh;
-            assert_eq!(self.book.reduce(handle, wh), self.model.reduce(handle, wh));
+            let left = self.book.reduce(handle, wh);
+            assert_eq!((left, left), (self.model.reduce(handle, wh), self.unwatched.reduce(handle, wh)));
         }
         false
     }
@@ -286,6 +302,8 @@ impl Duel {
         let limit = (draw.below(4) > 0).then(|| self.price(side, draw));
         let (mut ear, mut heard) = (Ear { mood, heard: Vec::new() }, Vec::new());
         let left = self.book.execute(side, limit, wh, &mut ear);
+        let mut other = Ear { mood, heard: Vec::new() };
+        assert_eq!((self.unwatched.execute(side, limit, wh, &mut other), &other.heard), (left, &ear.heard));
         assert_eq!(left, self.model.execute(side, limit, wh, mood, &mut heard).0);
         self.same_heard(&ear.heard, &heard);
         false
@@ -340,6 +358,8 @@ impl Duel {
     /// Compares everything.
     pub fn compare(&self) {
         self.book.check_invariants();
+        self.unwatched.check_invariants();
+        assert_eq!(self.unwatched.len(), self.book.len());
         assert!(self.inserted || !self.model.crossed(), "the book is crossed");
         for side in Side::BOTH {
             let mut expected = self.model.walk(side);
@@ -347,10 +367,12 @@ impl Duel {
                 let maker = expected.next().expect("the book shows an order too many");
                 assert_eq!((price, order), (maker.price, Resting { tag: maker.tag, wh: maker.wh, side, price }));
                 assert_eq!((self.book.get(maker.handle), self.book.tag(maker.handle)), (Some(order), Some(order.tag)));
+                assert_eq!(self.unwatched.get(maker.handle), Some(order));
                 ControlFlow::Continue(())
             });
             assert_eq!(expected.next(), None, "the book does not show it");
             assert!(self.book.front_handles(side).eq(self.model.front_handles(side)));
+            assert!(self.unwatched.front_handles(side).eq(self.model.front_handles(side)));
             let mut levels = vec![LevelView::default(); self.model.len() + 1];
             let found = self.book.depth(side, &mut levels);
             assert!(levels[..found].iter().copied().eq(self.model.depth(side)));
