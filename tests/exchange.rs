@@ -62,6 +62,7 @@ fn kind(event: &Event) -> String {
 
 #[test]
 fn an_exchange_is_many_books() {
+    // One shard asks ahead for the memory of 60, whatever their messages say, and not for that of 5.
     for books in [1, 5, 60] {
         let mut random = Random::new(11, books);
         let mut first = Exchange::new(1);

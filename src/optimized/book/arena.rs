@@ -33,6 +33,9 @@ const LEVEL: u32 = u32::MAX - 1;
 const GROWTH: usize = 64;
 const LEVEL_GROWTH: usize = 16;
 
+/// Cache lines, of two slots each, that are asked for around a slot that is taken next.
+const PREFETCHED: usize = 4;
+
 /// The owner's mark on an order: twelve bytes of which the book knows nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tag(pub u64, pub u32);
@@ -291,12 +294,21 @@ impl Arena {
         prefetch(&self.slots, self.any(handle));
     }
 
-    /// Asks for the slots that are taken next.
+    /// Asks for what says which slots are taken next.
+    #[inline(always)]
+    pub fn prefetch_stacks(&self) {
+        for stack in [&self.orders, &self.levels] {
+            prefetch(&stack.free, stack.spare.wrapping_sub(1));
+        }
+    }
+
+    /// Asks for the slots that are taken next, and for those beside them: where there are few orders, these are most of the others.
     #[inline(always)]
     pub fn prefetch_free(&self) {
         for stack in [&self.orders, &self.levels] {
             if stack.spare > 0 {
-                self.prefetch(stack.top());
+                let top = self.any(stack.top());
+                (0..PREFETCHED).for_each(|line| prefetch(&self.slots, (top + 2 * line).wrapping_sub(PREFETCHED)));
             }
         }
     }

@@ -83,6 +83,8 @@ pub struct Ladder {
     hand: usize,
     /// Leaves up to which the empty ones keep their places.
     kept: usize,
+    /// The last key of a block that ran empty: what comes next is probably near it.
+    last: u32,
 }
 
 impl Ladder {
@@ -102,6 +104,7 @@ impl Ladder {
             live: 0,
             hand: 0,
             kept,
+            last: 0,
         };
         ladder.add_leaf();
         ladder
@@ -166,12 +169,17 @@ impl Ladder {
         prefetch(self.rungs(leaf), digit(key));
     }
 
-    /// Asks for what leads to a key.
+    /// Asks for what leads to the smallest key in use, or where there was one (`first`: that key, or [`NONE`]), and to others that are not
+    /// far from it: to the cache lines before or behind, whichever is nearer.
     #[inline(always)]
-    pub fn prefetch_way(&self, key: u32) {
+    pub fn prefetch_way(&self, first: u32) {
+        let key = select_unpredictable(first == NONE, self.last, first);
         let fork = self.fork(key);
-        prefetch(&fork.at, place_in_fork(key));
-        prefetch(&fork.words, word(key));
+        let (place, word) = (place_in_fork(key), word(key));
+        for (place, word) in [(place.wrapping_sub(16), word.wrapping_sub(4)), (place + 16, word + 4)] {
+            prefetch(&fork.at, place);
+            prefetch(&fork.words, word);
+        }
         prefetch(std::slice::from_ref(&fork.summary), 0);
     }
 
@@ -274,6 +282,7 @@ impl Ladder {
     #[inline(never)]
     fn first_of_others(&mut self, key: u32) -> u32 {
         self.top &= !(1 << block(key));
+        self.last = key;
         self.first()
     }
 

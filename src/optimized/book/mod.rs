@@ -424,19 +424,25 @@ impl<const WATCHED: bool> Book<WATCHED> {
         self.arena.prefetch_neighbours(handle);
     }
 
-    /// Asks for what leads to the best prices, and for the next free slots: for a book that is about to be used again.
+    /// Asks for what leads to the best prices and to the next free slots: for a book that is about to be used again.
     #[inline(always)]
     pub fn prefetch_front(&self) {
         for (ladder, best) in self.ladders.iter().zip(self.best) {
-            ladder.prefetch_way(best.min(self.last_key));
+            ladder.prefetch_way(best);
         }
+        self.arena.prefetch_stacks();
+    }
+
+    /// Asks for the next free slots. What leads to them should be there already.
+    #[inline(always)]
+    pub fn prefetch_free(&self) {
         self.arena.prefetch_free();
     }
 
-    /// Asks for the memory of a price at which an order may come to rest soon.
+    /// Asks for the memory of a price at which an order may come to rest soon. Any price will do.
     #[inline(always)]
     pub fn prefetch_price(&self, side: Side, price: Ticks) {
-        self.ladders[side as usize].prefetch(self.key(side, price).min(self.last_key));
+        self.ladders[side as usize].prefetch(self.place_hint(side, price) / 2);
     }
 
     /// Puts an order behind all others of its price, whatever rests on the other side, and returns its handle, which stays

@@ -33,11 +33,17 @@ impl Listed {
         (0..size_of::<Self>()).step_by(LINE_BYTES).for_each(|offset| prefetch_address(start + offset));
     }
 
-    /// Asks for what every message may need. Here and below, the book itself is there already.
+    /// Asks for what leads to what a message needs. The book itself is there already.
     #[inline(always)]
     pub(super) fn prefetch_way(&self) {
         self.book.prefetch_front();
         self.ids.prefetch_stayers();
+    }
+
+    /// Asks for the slots that are taken next. Here and below, the way there was asked for before.
+    #[inline(always)]
+    pub(super) fn prefetch_free(&self) {
+        self.book.prefetch_free();
     }
 
     /// Asks for the place of a message's order in the table of ids.

@@ -24,9 +24,9 @@ const NEAR: u32 = 16;
 /// Messages of one book that are fetched for together, at most.
 const RUN: u32 = 16;
 
-/// Books of a shard that the caches hold: some 30 KiB each, of which their messages touch a part. Where there are no more of them, asking
+/// Books of a shard that the second-level cache holds: some 30 KiB each. Where there are no more of them, asking
 /// for what a message needs of its book gains nothing and costs up to 1.3 ns (with one book).
-const BOOKS_CACHED: usize = 100;
+const BOOKS_CACHED: usize = 30;
 
 /// A message of the batch that is this shard's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -236,6 +236,7 @@ impl Run {
 
 /// Asks for what the messages of a run will need of their book. A wrong guess which of them place an order takes longer than the hints.
 fn ask_for_needs(listed: &Listed, indices: &[u32], messages: &[Message]) {
+    listed.prefetch_free();
     let mut placing = List::<_, { RUN as usize }>::of(0);
     for &index in indices {
         let message = &messages[index as usize];
