@@ -3,7 +3,7 @@
 //! Ids come from a counter, and most orders are cancelled or filled while they are young. So recent ids have a window of
 //! their own: a ring in which an id's place is its low bits. Nothing is hashed or searched there, and new orders fill it
 //! line by line. When the counter comes round to the place of an order that still rests, the old one moves to a
-//! [hash table](super::stayers) for those who stay longer.
+//! hash table (`stayers.rs`) for those who stay longer.
 //!
 //! A place in the window is 4 bytes, the handle alone. Whose it is says the order, which is looked at next anyway; and of two orders
 //! in the same memory, half as many meet.
