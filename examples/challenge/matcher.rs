@@ -97,7 +97,7 @@ impl<O: Outlet> Matcher<O> {
         };
         match book.place(&order, &mut on_fill) {
             Ok(Placed { rests: Some(handle), .. }) => {
-                ids.insert(OrderId(id), handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+                ids.insert(OrderId(id), handle, book);
                 true
             }
             Ok(Placed { filled, .. }) => filled == quantity,

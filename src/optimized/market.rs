@@ -197,7 +197,7 @@ impl<L: Ledger> Market<L> {
             return false;
         }
         let handle = book.insert(side, price, wh, tag(id, account));
-        ids.insert(id, handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+        ids.insert(id, handle, book);
         true
     }
 
@@ -303,7 +303,7 @@ impl<L: Ledger> Market<L> {
             let price = limit.expect("only limit orders rest");
             let handle = self.book.insert(side, price, left, tag(id, account));
             let Market { book, ids, .. } = self;
-            ids.insert(id, handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+            ids.insert(id, handle, book);
             events.push(Event::Rested { order: id, price, wh: left });
         }
     }

@@ -12,6 +12,7 @@ use super::book::{Book, Resting, Tag};
 use super::prefetch::prefetch;
 use super::stayers::Stayers;
 use crate::types::OrderId;
+use std::hint::select_unpredictable;
 
 /// No order: a handle is stored plus one. All bits are 0, so that fresh tables are zero pages.
 const EMPTY: u32 = 0;
@@ -23,7 +24,7 @@ const SPARSE_WINDOW_MIN: usize = 1 << 6;
 /// Windows of fewer places (1 MiB) may be mostly empty.
 const WIDE_BELOW: usize = 1 << 18;
 
-/// A map from [`OrderId`] to `u32` handles, which knows the ids of those who stay only: `verify` and `id_of` ask the order.
+/// A map from [`OrderId`] to `u32` handles, which knows the ids of those who stay only: the others' are the [orders'](Orders) own.
 #[derive(Clone, Debug)]
 pub struct OrderIds {
     /// At `id mod length`: the handle plus one.
@@ -32,6 +33,26 @@ pub struct OrderIds {
     stayers: Stayers,
     /// So many more orders may come before the window is too narrow for all of them, there or not.
     room: usize,
+}
+
+/// The orders that a map's handles are of.
+pub trait Orders {
+    /// The id of an order, whose handle this is.
+    fn id(&self, handle: u32) -> OrderId;
+    /// All orders with their ids, best as they stand in memory. Handles that are nobody's may be among them, with any id.
+    fn all(&self) -> impl Iterator<Item = (u32, OrderId)>;
+}
+
+/// Orders whose tags begin with their ids.
+impl<const WATCHED: bool> Orders for Book<WATCHED> {
+    #[inline(always)]
+    fn id(&self, handle: u32) -> OrderId {
+        OrderId(self.tag(handle).expect("it rests").0)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u32, OrderId)> {
+        self.tags().map(|(handle, tag)| (handle, OrderId(tag.0)))
+    }
 }
 
 impl OrderIds {
@@ -58,7 +79,7 @@ impl OrderIds {
         let used = self.window.len();
         self.window.resize(places.max(used), EMPTY + 1);
         self.window.truncate(used);
-        self.stayers.warm(places);
+        self.stayers.warm(places, orders);
     }
 
     fn with_places(places: usize) -> Self {
@@ -70,56 +91,56 @@ impl OrderIds {
         id.0 as usize & (self.window.len() - 1)
     }
 
-    /// Adds an id that is not there yet. `id_of` tells the id of any order that is, and of this one.
+    /// Adds an id that is not there yet. `orders` are those whose ids are, and this one.
     #[inline(always)]
-    pub fn insert(&mut self, id: OrderId, handle: u32, id_of: impl Fn(u32) -> OrderId) {
+    pub fn insert(&mut self, id: OrderId, handle: u32, orders: &impl Orders) {
         if self.room == 0 {
-            self.grow(&id_of);
+            self.grow(orders);
         }
         self.room -= 1;
         let at = self.place(id);
         let before = std::mem::replace(&mut self.window[at], handle + 1);
         if before != EMPTY {
-            self.stay(before - 1, id_of);
+            self.stay(before - 1, orders);
         }
     }
 
     /// Finds another place for an order that a younger one took the place of.
     #[cold]
     #[inline(never)]
-    fn stay(&mut self, handle: u32, id_of: impl Fn(u32) -> OrderId) {
-        let id = id_of(handle);
+    fn stay(&mut self, handle: u32, orders: &impl Orders) {
+        let id = orders.id(handle);
         self.stayers.insert(id, self.place(id), handle);
         // In a larger window, fewer are displaced. One that fits the cache anyway may have many places per order.
         let places = self.window.len();
         if places < WIDE_BELOW && places < 8 * (most(places) - self.room) {
-            self.grow(&id_of);
+            self.grow(orders);
         }
     }
 
     /// Doubles the window, where it is. Of those in it, each stays or goes as far again from the beginning, as one bit of its id says;
-    /// those that were displaced come back where there is room.
+    /// those that were displaced come back where there is room. The orders are asked one after the other, because they stand so in memory.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, id_of: &impl Fn(u32) -> OrderId) {
+    fn grow(&mut self, orders: &impl Orders) {
         let places = self.window.len();
         self.window.resize(2 * places, EMPTY);
         let (old, new) = self.window.split_at_mut(places);
-        // Which places are empty, nobody can predict: no branch. And without one, many orders are asked for their ids at a time. The
-        // new half has room for the list of those that are not.
-        let mut held = 0;
-        for (at, &handle) in (0..).zip(&*old) {
-            new[held] = at;
-            held += usize::from(handle != EMPTY);
+        // Those in the window, of which some are still to be found: a book may have room for many more behind them.
+        let mut left = most(places) - self.room - self.stayers.len();
+        for (handle, id) in orders.all() {
+            let at = id.0 as usize & (places - 1);
+            // Nobody can predict which go: no branch. Who does not stand here stays, is nobody, or is about to come.
+            let stands = old[at] == handle + 1;
+            let goes = stands & (id.0 as usize & places != 0);
+            new[at] = select_unpredictable(goes, old[at], new[at]);
+            old[at] = select_unpredictable(goes, EMPTY, old[at]);
+            left -= usize::from(stands);
+            if left == 0 {
+                break;
+            }
         }
-        new[held..].iter_mut().take(1).for_each(|beyond| *beyond = EMPTY);
-        // From the end: an entry of the list is never behind the place that it names, so what is written is where nothing is left to read.
-        for entry in (0..held).rev() {
-            let at = std::mem::replace(&mut new[entry], EMPTY) as usize;
-            let handle = old[at];
-            let goes = id_of(handle - 1).0 as usize & places != 0;
-            (old[at], new[at]) = if goes { (EMPTY, handle) } else { (handle, EMPTY) };
-        }
+        debug_assert_eq!(left, 0, "somebody in the window is not among the orders");
         let (window, mask) = (&mut self.window, 2 * places - 1);
         self.stayers.grow(2 * places, |id, handle| {
             let at = id.0 as usize & mask;
@@ -219,25 +240,46 @@ mod tests {
     use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng, rand_core::SeedableRng};
     use std::collections::HashMap;
 
+    /// Ids by handle, and a handle that is nobody's.
+    #[derive(Default)]
+    struct Known(HashMap<u32, u64>);
+
+    impl Known {
+        fn add(&mut self, ids: &mut OrderIds, id: OrderId, handle: u32) {
+            self.0.insert(handle, id.0);
+            ids.insert(id, handle, self);
+        }
+    }
+
+    impl Orders for Known {
+        fn id(&self, handle: u32) -> OrderId {
+            OrderId(self.0[&handle])
+        }
+
+        fn all(&self) -> impl Iterator<Item = (u32, OrderId)> {
+            let nobody = (u32::MAX - 1, OrderId(u64::MAX));
+            self.0.iter().map(|(&handle, &id)| (handle, OrderId(id))).chain([nobody])
+        }
+    }
+
     #[test]
     fn agrees_with_a_hash_map_also_where_low_halves_collide() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         let mut ids = OrderIds::new();
         let mut model: HashMap<u64, u32> = HashMap::new();
-        let mut by_handle: HashMap<u32, u64> = HashMap::new();
+        let mut orders = Known::default();
         for step in 0..200_000u32 {
             let id = u64::from(random.next_u32() % 3_000 + 1) + (u64::from(random.next_u32() % 3) << 32);
-            let found = ids.get(OrderId(id), |handle| by_handle.get(&handle) == Some(&id));
+            let found = ids.get(OrderId(id), |handle| orders.0.get(&handle) == Some(&id));
             assert_eq!(found, model.get(&id).copied());
             match found {
                 Some(handle) if random.next_u32() % 2 == 0 => {
                     ids.remove(OrderId(id), handle);
                     model.remove(&id);
-                    by_handle.remove(&handle);
+                    orders.0.remove(&handle);
                 }
                 None if model.len() < 2_000 => {
-                    by_handle.insert(step, id);
-                    ids.insert(OrderId(id), step, |handle| OrderId(by_handle[&handle]));
+                    orders.add(&mut ids, OrderId(id), step);
                     model.insert(id, step);
                 }
                 _ => {}
@@ -256,7 +298,8 @@ mod tests {
             let mut ids = OrderIds::new();
             ids.warm(10_000);
             let (capacity, start) = (ids.window.capacity(), ids.window.as_ptr());
-            (0..10_000).for_each(|step| ids.insert(id(step), step, id));
+            let mut orders = Known::default();
+            (0..10_000).for_each(|step| orders.add(&mut ids, id(step), step));
             assert!(ids.window.len() >= wide, "{}", ids.window.len());
             assert_eq!((ids.window.as_ptr(), ids.window.capacity()), (start, capacity));
             for step in 0..10_000 {
@@ -275,7 +318,7 @@ mod tests {
         let (old, young) = (Tag(5, 1), Tag(5 + (1 << 32), 1));
         for tag in [old, young] {
             let handle = book.insert(Side::Buy, 5, 10, tag);
-            ids.insert(OrderId(tag.0), handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+            ids.insert(OrderId(tag.0), handle, &book);
         }
         assert_eq!(ids.stayers.len(), 1);
         for stranger in [Tag(old.0, 2), Tag(young.0, 2)] {
@@ -294,7 +337,8 @@ mod tests {
         // would take minutes.
         let id = |step: u32| OrderId(7 + (u64::from(step) << 32));
         let mut ids = OrderIds::new();
-        (0..200_000).for_each(|step| ids.insert(id(step), step, id));
+        let mut orders = Known::default();
+        (0..200_000).for_each(|step| orders.add(&mut ids, id(step), step));
         for step in (0..200_000).rev() {
             assert_eq!(ids.get(id(step), |handle| handle == step), Some(step));
             ids.remove(id(step), step);

@@ -40,11 +40,21 @@ impl Stayers {
         Stayers { counts, table: HashTable::new(), hash_builder: DefaultHashBuilder::default() }
     }
 
-    /// Touches the memory that a window of so many places needs here.
-    pub(super) fn warm(&mut self, places: usize) {
+    /// Touches the memory that a window of so many places needs here, and makes room for those of so many orders that will stay: every
+    /// sixth, where all orders live equally long and the window has six places for each.
+    pub(super) fn warm(&mut self, places: usize, orders: usize) {
         let used = self.counts.len();
         self.counts.resize(places.div_ceil(PER_BYTE).max(used), 1);
         self.counts.truncate(used);
+        self.make_room(orders / 6);
+    }
+
+    /// Room for so many, at most half full, so that the table cleans up after removals in place: a warm one does not allocate.
+    fn make_room(&mut self, orders: usize) {
+        let Stayers { table, hash_builder, .. } = self;
+        if 2 * orders > table.capacity() {
+            table.reserve(2 * orders - table.len(), |(id, _)| hash_builder.hash_one(id));
+        }
     }
 
     #[inline(always)]
@@ -62,11 +72,11 @@ impl Stayers {
 
     /// Adds an id of a place that is not here.
     pub(super) fn insert(&mut self, id: OrderId, place: usize, handle: u32) {
-        let Stayers { table, hash_builder, .. } = self;
-        // At most half full, so that the table cleans up after removals in place: a warm one does not allocate.
-        if 2 * (table.len() + 1) > table.capacity() {
-            table.reserve(table.len() + 32, |(id, _)| hash_builder.hash_one(id));
+        let orders = self.table.len() + 1;
+        if 2 * orders > self.table.capacity() {
+            self.make_room(orders + 16);
         }
+        let Stayers { table, hash_builder, .. } = self;
         table.insert_unique(hash_builder.hash_one(id), (id, handle), |(id, _)| hash_builder.hash_one(id));
         self.step(place, |counts, one| counts + one);
     }
@@ -113,7 +123,6 @@ impl Stayers {
     }
 
     /// How many are here.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }
@@ -155,7 +164,7 @@ mod tests {
     #[test]
     fn warm_counts_grow_where_they_are() {
         let mut stayers = Stayers::new(64);
-        stayers.warm(1 << 16);
+        stayers.warm(1 << 16, 1_000);
         let (start, memory) = (stayers.counts.as_ptr(), stayers.memory());
         stayers.grow(1 << 16, |_, _| None);
         assert_eq!((stayers.counts.as_ptr(), stayers.memory()), (start, memory));

@@ -336,8 +336,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "order ids: growing leaves an entry where its id does not lead",
         file: "src/optimized/order_ids.rs",
-        right: "& places != 0;",
-        wrong: "& places == 0;",
+        right: "& places != 0);",
+        wrong: "& places == 0);",
         caught_by: UNIT,
     },
     Bug {

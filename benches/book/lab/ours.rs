@@ -36,7 +36,7 @@ impl Ours {
         };
         let placed = book.place(&order, &mut on_fill).expect("an order that the book takes");
         if let Some(handle) = placed.rests {
-            ids.insert(order_id(id), handle, |other| OrderId(book.tag(other).expect("it rests").0));
+            ids.insert(order_id(id), handle, book);
         }
     }
 }

@@ -268,6 +268,11 @@ impl Arena {
         (slot.owner < LEVEL).then(|| order(slot))
     }
 
+    /// All slots, with the tags of those that are orders'.
+    pub fn tags(&self) -> impl Iterator<Item = (u32, Tag)> {
+        (0..).zip(&self.slots).map(|(handle, slot)| (handle, order(slot).tag))
+    }
+
     /// A level by its handle.
     #[inline(always)]
     pub fn level(&self, handle: u32) -> Level {

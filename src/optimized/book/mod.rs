@@ -391,6 +391,11 @@ impl<const WATCHED: bool> Book<WATCHED> {
         self.arena.order(handle).map(|order| order.tag)
     }
 
+    /// The marks of all orders, in order of their handles. Handles that are nobody's may be among them, with any mark.
+    pub fn tags(&self) -> impl Iterator<Item = (u32, Tag)> {
+        self.arena.tags()
+    }
+
     /// The handles of the orders at the best price of a side, oldest first.
     #[inline(always)]
     pub fn front_handles(&self, side: Side) -> impl Iterator<Item = u32> {

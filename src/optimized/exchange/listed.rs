@@ -105,7 +105,7 @@ impl Listed {
     #[inline(always)]
     fn rest(&mut self, id: OrderId, handle: u32) {
         let book = &self.book;
-        self.ids.insert(id, handle, |handle| OrderId(book.tag(handle).expect("it rests").0));
+        self.ids.insert(id, handle, book);
     }
 
     #[inline(always)]
