@@ -315,7 +315,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "order ids: one that stays is forgotten when the window grows",
         file: "src/optimized/order_ids.rs",
-        right: "stays.then_some(at)",
+        right: "free.is_none().then_some(place)",
         wrong: "None",
         caught_by: UNIT,
     },
@@ -343,8 +343,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         what: "order ids: an order that stayed is cancelled, and somebody else's id goes",
         file: "src/optimized/order_ids.rs",
-        right: "self.vacate(id, true);",
-        wrong: "self.vacate(id, false);",
+        right: "self.vacate(id, at);\n        Some(order)",
+        wrong: "self.vacate(id, Some(self.place(id)));\n        Some(order)",
         caught_by: UNIT,
     },
     Bug {
