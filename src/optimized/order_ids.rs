@@ -232,7 +232,8 @@ impl OrderIds {
     pub fn remove(&mut self, id: OrderId, handle: u32) {
         // Nobody else has this handle.
         let place = self.place(id);
-        let at = [place, beside(place)].into_iter().find(|&at| self.window[at] == handle + 1);
+        let stands = |&at: &usize| self.window[at] == handle + 1;
+        let at = if stands(&place) { Some(place) } else { Some(beside(place)).filter(stands) };
         self.vacate(id, at);
     }
 }
