@@ -268,7 +268,7 @@ fn twenty_full_disks_refuse_and_lose_nothing() {
     let oracle = Oracle::new(13, 120_000);
     let mut full = 0;
     for turn in 0..20u64 {
-        let mounted = Mounted::new((4 << 20) + turn * 100_000);
+        let mounted = Mounted::new((3 << 20) + turn * 50_000);
         let options = options(&["--snapshot-commands", if turn % 2 == 0 { "1000000" } else { "15000" }]);
         let mut ledger = Ledger { oracle: &oracle, folder: mounted.0.path().join("ledger"), options, acknowledged: 0 };
         for _ in 0..2 {
