@@ -334,6 +334,20 @@ pub const BUGS: &[Bug] = &[
         caught_by: UNIT,
     },
     Bug {
+        what: "order ids: one that stands beside its place is not moved when the window grows",
+        file: "src/optimized/order_ids.rs",
+        right: "select_unpredictable(at_home, place, beside(place))",
+        wrong: "place",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "order ids: nobody looks beside a place",
+        file: "src/optimized/order_ids.rs",
+        right: "if verify(found) { Some((found, Some(at))) } else {",
+        wrong: "if false { Some((found, Some(at))) } else {",
+        caught_by: UNIT,
+    },
+    Bug {
         what: "order ids: growing leaves an entry where its id does not lead",
         file: "src/optimized/order_ids.rs",
         right: "& places != 0);",

@@ -176,6 +176,7 @@ impl Ladder {
         let key = select_unpredictable(first == NONE, self.last, first);
         let fork = self.fork(key);
         let (place, word) = (place_in_fork(key), word(key));
+        // Half a cache line of each before and behind: one of the two is on the key's own line.
         for (place, word) in [(place.wrapping_sub(16), word.wrapping_sub(4)), (place + 16, word + 4)] {
             prefetch(&fork.at, place);
             prefetch(&fork.words, word);
