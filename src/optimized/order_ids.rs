@@ -3,8 +3,9 @@
 //! Ids come from a counter, and most orders are cancelled or filled while they are young. So recent ids have a window of
 //! their own: a ring in which an id's place is its low bits. Nothing is hashed or searched there, and new orders fill it
 //! line by line. When the counter comes round to the place of an order that still rests, the old one moves to the place beside it, if
-//! that is free, and otherwise into a hash table (`stayers.rs`) for those who stay
-//! longer. The place beside is on the same cache line, and a look there costs less than the table.
+//! that is free, and otherwise into a hash table (`stayers.rs`) for those who stay longer. The place beside is on the same cache line, and
+//! a look there costs less than the table. But beside a small table, whoever is displaced a second time goes there, too, because he would
+//! go to and fro for ever.
 //!
 //! A place in the window is 4 bytes, the handle alone. Whose it is says the order, which is looked at next anyway; and of two orders
 //! in the same memory, half as many meet.
@@ -24,6 +25,10 @@ const SPARSE_WINDOW_MIN: usize = 1 << 6;
 
 /// Windows of fewer places (1 MiB) may be mostly empty.
 const WIDE_BELOW: usize = 1 << 18;
+
+/// A table of so few that stay (48 KiB) is in the cache, if it is not one of many, as it may be where the window has fewer places.
+const FEW_STAYERS: usize = 1 << 11;
+const LONE_FROM: usize = 1 << 12;
 
 /// A map from [`OrderId`] to `u32` handles, which knows the ids of those who stay only: the others' are the [orders'](Orders) own.
 #[derive(Clone, Debug)]
@@ -110,8 +115,11 @@ impl OrderIds {
     #[cold]
     #[inline(never)]
     fn stay(&mut self, handle: u32, at: usize, orders: &impl Orders) {
+        // Where there are many, no look at an order that is not in the cache either.
+        let few = self.window.len() >= LONE_FROM && self.stayers.len() < FEW_STAYERS;
+        let again = few && self.place(orders.id(handle)) != at;
         let beside = &mut self.window[beside(at)];
-        if *beside == EMPTY {
+        if *beside == EMPTY && !again {
             *beside = handle + 1;
         } else {
             let id = orders.id(handle);
@@ -355,6 +363,33 @@ mod tests {
                 assert_eq!(ids.take(tag, &mut book), None, "it has gone");
             }
             assert!(book.is_empty() && ids.stayers.len() == 0 && ids.window.iter().all(|&place| place == EMPTY));
+        }
+    }
+
+    #[test]
+    fn an_order_displaced_again_goes_among_a_few_that_stay_and_home_if_they_are_many() {
+        let cases =
+            [(LONE_FROM / 2, 0, 0), (LONE_FROM, 0, 1), (LONE_FROM, FEW_STAYERS - 1, 1), (LONE_FROM, FEW_STAYERS, 0)];
+        for (places, staying, more) in cases {
+            let mut ids = OrderIds::with_places(places);
+            let mut orders = Known::default();
+            let of_place = |place: u64, number: u32| OrderId(place + (u64::from(number) << 32));
+            // One in its place, one beside it, and the rest.
+            (0..staying as u32 + 2).for_each(|number| orders.add(&mut ids, of_place(9, number), number));
+            assert_eq!(ids.stayers.len(), staying);
+            let [old, younger, neighbour] = [u32::MAX - 4, u32::MAX - 3, u32::MAX - 2];
+            orders.add(&mut ids, of_place(5, 0), old);
+            orders.add(&mut ids, of_place(5, 1), younger);
+            assert_eq!((ids.stayers.len(), ids.window[4], ids.window[5]), (staying, old + 1, younger + 1));
+            ids.remove(of_place(5, 1), younger);
+            orders.0.remove(&younger);
+            orders.add(&mut ids, of_place(4, 0), neighbour);
+            assert_eq!((ids.stayers.len(), ids.window[5] == EMPTY), (staying + more, more == 1));
+            for (id, handle) in [(of_place(4, 0), neighbour), (of_place(5, 0), old)] {
+                assert_eq!(ids.get(id, |found| found == handle), Some(handle));
+                ids.remove(id, handle);
+            }
+            assert_eq!(ids.stayers.len(), staying);
         }
     }
 
