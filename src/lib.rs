@@ -13,6 +13,7 @@ pub mod ring;
 
 pub mod block;
 pub mod engine;
+pub mod feed;
 pub mod journal;
 pub mod wire;
 

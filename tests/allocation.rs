@@ -121,6 +121,21 @@ fn a_warm_engine_does_not_allocate() {
     assert_eq!(allocations(), before, "reads do not allocate");
 }
 
+#[test]
+fn a_feed_does_not_allocate() {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let stream = Stream::writes(Population { users: 100, orders: 50, seed: 1 }, 1_000);
+    let mut machine = Machine::new(stream.rules);
+    machine.apply(&stream.setup[..200]);
+    let (mut feed, mut reader) = joulebook::feed::feed(1 << 8);
+    let (before, mut read) = (allocations(), 0);
+    for _ in 0..100 {
+        feed.publish(1, &machine.log).expect("there is room");
+        read += reader.drain(1 << 8, |entry| _ = black_box(entry));
+    }
+    assert_eq!((allocations(), read), (before, 100 * machine.log.events.len()));
+}
+
 /// `Book::memory` is what the allocator gave, once the reserved address space is in use; and a few levels take little of it.
 #[test]
 fn a_book_says_what_it_allocates() {

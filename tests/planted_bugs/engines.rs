@@ -1,7 +1,7 @@
 //! Of engines, blocks, chains and the ring.
 
 use super::Bug;
-use super::suites::{BOOK, CHAIN, DIFFERENTIAL, MODEL, UNIT};
+use super::suites::{BOOK, CHAIN, DIFFERENTIAL, FEED, MODEL, UNIT};
 
 pub const BUGS: &[Bug] = &[
     Bug {
@@ -380,6 +380,27 @@ pub const BUGS: &[Bug] = &[
         file: "src/block/body.rs",
         right: "is_accepted(events).then",
         wrong: "true.then",
+        caught_by: UNIT,
+    },
+    Bug {
+        what: "feed: the end of a batch waits for the next one",
+        file: "src/feed.rs",
+        right: "        self.ring.publish();\n",
+        wrong: "",
+        caught_by: FEED,
+    },
+    Bug {
+        what: "feed: events have the number of their batch's first command",
+        file: "src/feed.rs",
+        right: "let sequence = first + ended as Sequence;",
+        wrong: "let sequence = first;",
+        caught_by: FEED,
+    },
+    Bug {
+        what: "order ids: an order displaced again goes to and fro",
+        file: "src/optimized/order_ids.rs",
+        right: "let again = few && self.place(orders.id(handle)) != at;",
+        wrong: "let again = few && self.place(orders.id(handle)) != at && false;",
         caught_by: UNIT,
     },
     Bug {

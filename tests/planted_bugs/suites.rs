@@ -12,9 +12,11 @@ pub const DURABLE: &[&str] = &["--test", "durable", "exhaustive"];
 pub const LIVES: &[&str] = &["--test", "durable", "fixed_seeds"];
 /// And with threads.
 pub const THREADS: &[&str] = &["--test", "durable", "threads"];
+pub const FEED: &[&str] = &["--test", "feed"];
 pub const UNIT: &[&str] = &["--lib"];
 /// The model alone, not the tests of the ring on real threads: a race may not show on these.
 pub const MODEL: &[&str] = &["--lib", "ring::model"];
 
 /// All of them.
-pub const ALL: [&[&str]; 10] = [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, DURABLE, LIVES, THREADS, UNIT, MODEL];
+pub const ALL: [&[&str]; 11] =
+    [DIFFERENTIAL, BOOK, CHAIN, JOURNAL, SCHEDULES, DURABLE, LIVES, THREADS, FEED, UNIT, MODEL];

@@ -6,7 +6,11 @@
 //! staged in an array and handed over by 32, or written into an open chunk that is asked for again each time and
 //! committed every 32; and, for comparison, filling a whole chunk from an iterator, which a matcher cannot do.
 //!
+//! Then the ring as a [feed](joulebook::feed) of an engine's events, beside the engine alone and an `rtrb` that is filled from the same log.
+//!
 //! Figures are medians; a ratio's interval holds the true median with 95 % probability, above 1 is faster than ours.
+
+mod events;
 
 use joulebook::measure::{LatencyRecorder, cpu_model, cpus, median, median_interval};
 use joulebook::ring::{Consumer, bounded};
@@ -61,7 +65,7 @@ impl Numbers {
     }
 }
 
-type Contender = (&'static str, Box<dyn Fn() -> f64>);
+type Contender<'a> = (&'static str, Box<dyn Fn() -> f64 + 'a>);
 
 fn main() {
     let under_test = !std::env::args().any(|argument| argument == "--bench");
@@ -71,6 +75,7 @@ fn main() {
         throughput::<4>(what, &size, work);
         throughput::<8>(what, &size, work);
     }
+    events::compare_feeds(&size);
     round_trips(&size);
 }
 
@@ -112,8 +117,12 @@ fn play(records: usize, sum: u64, push: impl FnOnce() + Send, read: impl FnOnce(
 }
 
 fn throughput<const WORDS: usize>(what: &str, size: &Size, work: u32) {
-    let contenders = contenders::<WORDS>(size.records, work);
     println!("\n{} bytes, {what}", size_of::<Record<WORDS>>());
+    compare(size, &contenders::<WORDS>(size.records, work));
+}
+
+/// Plays all in turns, and prints each beside the first.
+fn compare(size: &Size, contenders: &[Contender<'_>]) {
     let mut times = vec![Vec::new(); contenders.len()];
     for round in 0..size.rounds {
         // Each round begins elsewhere, so that nobody always follows the same one.
@@ -183,11 +192,11 @@ fn pop_all<const WORDS: usize>(records: usize, mut pop: impl FnMut() -> Option<R
     sum
 }
 
-fn contenders<const WORDS: usize>(records: usize, work: u32) -> Vec<Contender> {
+fn contenders<const WORDS: usize>(records: usize, work: u32) -> Vec<Contender<'static>> {
     let numbers = Numbers { state: black_box(1), work };
     let mut again = numbers;
     let sum = (0..records).fold(0u64, |sum, _| sum.wrapping_add(again.next::<WORDS>().sum()));
-    let mut contenders: Vec<Contender> = Vec::new();
+    let mut contenders: Vec<Contender<'static>> = Vec::new();
     for (name, interval) in [
         ("ours, published every 32", 32),
         ("ours, every 8", 8),
