@@ -98,6 +98,7 @@ impl Feed {
             self.ring.push_spin(Entry { sequence, event }).map_err(|_| NobodyReads)?;
             ended += usize::from(log.ends[ended] == end);
         }
+        debug_assert_eq!(ended, log.len(), "a command without events");
         self.ring.publish();
         if self.ring.is_closed() { Err(NobodyReads) } else { Ok(()) }
     }
